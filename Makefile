@@ -1,0 +1,12 @@
+.PHONY: install run test lint lock
+
+install:
+	@scripts/install
+run:
+	@scripts/run
+test:
+	@scripts/test
+lint:
+	@scripts/lint
+lock:
+	@scripts/lock

@@ -1,0 +1,49 @@
+"""One JSON line per request on standard error, and the request's id.
+
+Nothing that a client wrote is logged but the model's name; no prompt, no picture, no key.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+
+import msgspec
+
+log = logging.getLogger("retouch.access")
+
+
+class Access(msgspec.Struct, kw_only=True):
+    """What is known of a request; filled in on its way.
+
+    :param cost: US dollars.
+    """
+
+    request_id: str = msgspec.field(default_factory=lambda: f"req_{uuid.uuid4().hex}")
+    started: float = msgspec.field(default_factory=time.monotonic)
+    method: str = ""
+    path: str = ""
+    key: str = "-"
+    model: str = "-"
+    status: int = 0
+    code: str | None = None
+    cost: float | None = None
+
+    def write(self) -> None:
+        """Log the request; control characters are escaped by JSON."""
+        if not log.isEnabledFor(logging.INFO):
+            return
+        line = {
+            "time": round(time.time(), 3),
+            "request_id": self.request_id,
+            "method": self.method,
+            "path": self.path[:200],
+            "key": self.key,
+            "model": self.model[:200],
+            "status": self.status,
+            "code": self.code,
+            "ms": round((time.monotonic() - self.started) * 1000, 1),
+            "cost": self.cost,
+        }
+        log.info("%s", msgspec.json.encode(line).decode())

@@ -1,0 +1,1 @@
+"""Pictures: bytes on disk, structure, masks, conversion. Knows nothing of HTTP."""

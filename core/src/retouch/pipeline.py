@@ -1,0 +1,212 @@
+"""The story of one edit, step by step, from the request as read to the provider's result.
+
+``Edits.prepare`` says where it goes and whether it may; ``Prepared.run`` and
+``Prepared.events`` fit the pictures, say it the provider's way, call, and say the answer
+our way. Nothing here knows HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import msgspec
+
+from retouch.errors import GatewayError, UpstreamTimeout
+from retouch.fitting import base64_text, fit_edit, fit_result
+from retouch.redaction import redact
+from retouch.routing import Caller, Route, Routes
+from retouch.splitting import Outcome, merge, split
+from retouch.submission import Submission, build_edit
+from retouch.types import (
+    EditEvent,
+    EditRequest,
+    EditResult,
+    UpstreamRequest,
+    UpstreamResponse,
+)
+from retouch.upstream.client import Client, EditHttp
+
+#: Upstream response headers that the client gets to see, by name or by their beginning.
+RELAYED_HEADERS = ("x-request-id", "openai-processing-ms", "openai-version")
+RELAYED_PREFIXES = ("x-ratelimit-",)
+
+
+class Edits:
+    """Everything an edit needs that outlives it."""
+
+    def __init__(self, routes: Routes, client: Client, fan_out: int) -> None:
+        self.routes = routes
+        self.client = client
+        self.fan_out = fan_out
+
+    def prepare(self, submission: Submission, caller: Caller, request_id: str) -> Prepared:
+        """Where the edit goes and whether it may: nothing has been sent when this raises."""
+        route = self.routes.resolve(submission.model, caller)
+        edit, dropped = build_edit(submission, route, request_id)
+        return Prepared(self, route, edit, dropped)
+
+
+class Prepared:
+    """One edit with its route, about to run. Runs once."""
+
+    def __init__(
+        self, edits: Edits, route: Route, edit: EditRequest, dropped: tuple[str, ...]
+    ) -> None:
+        self.route = route
+        self.edit = edit
+        self.dropped = dropped
+        self._edits = edits
+        self._hooks = route.target.hooks
+        self._account = route.target.account
+        self._headers: dict[str, str] = {}
+
+    async def run(self) -> Outcome:
+        """The whole result.
+
+        :raises GatewayError: whatever went wrong, with the account's secrets taken out.
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                http, edit = await self._enter(stack)
+                async with asyncio.timeout(http.remaining):
+                    return await self._run(edit, http)
+            except TimeoutError as error:
+                raise UpstreamTimeout from error
+            except GatewayError as error:
+                self._finish_error(error)
+                raise
+
+    async def events(self) -> AsyncIterator[EditEvent]:
+        """The result as events: the provider's own as they arrive, or one per picture.
+
+        :raises GatewayError: as ``run``; after the first event it must become an event.
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                http, edit = await self._enter(stack)
+                async with asyncio.timeout(http.remaining):
+                    async for event in self._events(edit, http):
+                        yield event
+            except TimeoutError as error:
+                raise UpstreamTimeout from error
+            except GatewayError as error:
+                self._finish_error(error)
+                raise
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The provider's response headers that the client may see, once there are any."""
+        return self._headers
+
+    async def _enter(self, stack: AsyncExitStack) -> tuple[EditHttp, EditRequest]:
+        for manager in self._hooks.around_edit(self.edit, self._account):
+            await stack.enter_async_context(manager)
+        http = await stack.enter_async_context(self._edits.client.edit())
+        self._hooks.validate(self.edit, self._account)
+        return http, await fit_edit(self.edit, self.route.model.capabilities)
+
+    async def _run(self, edit: EditRequest, http: EditHttp) -> Outcome:
+        parts = split(edit, self.route.model.capabilities)
+        if len(parts) == 1:
+            result = await self._one(parts[0], http)
+            return Outcome(result=result, headers=self._headers)
+        slots = asyncio.Semaphore(self._edits.fan_out)
+
+        async def limited(part: EditRequest) -> EditResult | GatewayError:
+            async with slots:
+                try:
+                    return await self._one(part, http)
+                except GatewayError as error:
+                    return error
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(limited(part)) for part in parts]
+        return merge([task.result() for task in tasks], self._headers)
+
+    async def _events(self, edit: EditRequest, http: EditHttp) -> AsyncIterator[EditEvent]:
+        can = self.route.model.capabilities
+        if can.streaming and self._hooks.streams and (edit.n or 1) <= can.max_n:
+            response = await self._send(edit, http)
+            if response.stream is not None:
+                async for event in self._hooks.translate_stream(response, edit, self._account):
+                    yield event
+                return
+            result = self._hooks.translate_response(response, edit, self._account)
+            outcome = Outcome(
+                result=await fit_result(result, self.edit, can), headers=self._headers
+            )
+        else:
+            outcome = await self._run(msgspec.structs.replace(edit, stream=None), http)
+        for event in completed_events(outcome.result):
+            yield event
+        for failure in outcome.failures:
+            raise failure
+
+    async def _one(self, edit: EditRequest, http: EditHttp) -> EditResult:
+        response = await self._send(edit, http)
+        result = self._hooks.translate_response(response, edit, self._account)
+        return await fit_result(result, self.edit, self.route.model.capabilities)
+
+    async def _send(self, edit: EditRequest, http: EditHttp) -> UpstreamResponse:
+        if edit.mask is None:
+            request = self._hooks.translate_request(edit, self._account)
+        else:
+            # Converting a mask takes many milliseconds, so it may not happen on the loop.
+            request = await asyncio.to_thread(self._hooks.translate_request, edit, self._account)
+        response = await self._hooks.call(_with_headers(request, edit), self._account, http)
+        self._headers |= _relayed(response.headers)
+        return response
+
+    def _finish_error(self, error: GatewayError) -> None:
+        error.message = redact(error.message, self._account.settings)
+        error.headers = {**self._headers, **error.headers}
+
+
+def completed_events(result: EditResult) -> list[EditEvent]:
+    """One ``image_edit.completed`` event per picture, for providers that do not stream.
+
+    Usage and cost are those of the whole edit, so they stand on the last event only.
+    """
+    events = []
+    for index, image in enumerate(result.images):
+        last = index == len(result.images) - 1
+        value = {
+            "type": "image_edit.completed",
+            "b64_json": base64_text(image.data) if image.data is not None else None,
+            "url": image.url,
+            "created_at": result.created or int(time.time()),
+            "size": result.size or "auto",
+            "quality": result.quality or "auto",
+            "background": result.background or "auto",
+            "output_format": result.output_format or "png",
+            "usage": result.usage if last else None,
+        }
+        given = {name: item for name, item in value.items() if item is not None}
+        events.append(
+            EditEvent(
+                type="image_edit.completed",
+                data=msgspec.json.encode(given),
+                cost=result.cost if last else None,
+            )
+        )
+    return events
+
+
+def _with_headers(request: UpstreamRequest, edit: EditRequest) -> UpstreamRequest:
+    """The client's extra headers, where the provider did not set its own."""
+    if not edit.headers:
+        return request
+    taken = {name.lower() for name in request.headers}
+    extra = {name: value for name, value in edit.headers.items() if name not in taken}
+    return msgspec.structs.replace(request, headers={**request.headers, **extra})
+
+
+def _relayed(headers: dict[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in headers.items()
+        if name in RELAYED_HEADERS or name.startswith(RELAYED_PREFIXES)
+    }

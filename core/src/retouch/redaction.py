@@ -1,0 +1,36 @@
+"""Take an account's credentials out of text that a provider may have echoed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from retouch.types import Secret
+
+#: Shorter values are no credentials worth hiding, and would blot out ordinary words.
+MIN_SECRET_CHARS = 6
+
+
+def redact(text: str, settings: Any) -> str:
+    """``text`` with every secret of ``settings`` replaced by ``***``."""
+    for secret in secrets(settings):
+        if len(secret) >= MIN_SECRET_CHARS:
+            text = text.replace(secret, "***")
+    return text
+
+
+def secrets(value: Any) -> Iterator[str]:
+    """The texts of all ``Secret`` values anywhere inside a settings struct."""
+    if isinstance(value, Secret):
+        yield value.reveal()
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from secrets(getattr(value, name))
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from secrets(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from secrets(item)

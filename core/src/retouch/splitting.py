@@ -1,0 +1,78 @@
+"""``n`` above what a model makes in one call: several calls, and one result of all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from retouch.capabilities import Capabilities
+from retouch.errors import GatewayError
+from retouch.types import EditRequest, EditResult
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """An edit's result and what goes with it.
+
+    :param headers: response headers for the client.
+    :param failures: of an edit that was split, the calls that failed.
+    """
+
+    result: EditResult
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    failures: tuple[GatewayError, ...] = ()
+
+
+def split(edit: EditRequest, can: Capabilities) -> list[EditRequest]:
+    """Several edits of at most ``max_n`` pictures each, with seeds that differ.
+
+    A seed that the client chose counts up from call to call; without one the provider draws
+    its own.
+    """
+    wanted = edit.n or 1
+    if wanted <= can.max_n:
+        return [edit]
+    parts, seed = [], getattr(edit.options, "seed", None)
+    for start in range(0, wanted, can.max_n):
+        options = edit.options
+        if seed is not None:
+            options = msgspec.structs.replace(options, seed=seed + start)
+        count = min(can.max_n, wanted - start)
+        parts.append(
+            msgspec.structs.replace(edit, n=count if can.max_n > 1 else None, options=options)
+        )
+    return parts
+
+
+def merge(results: list[EditResult | GatewayError], headers: dict[str, str]) -> Outcome:
+    """One outcome of several calls; only when all of them failed is it a failure."""
+    done = [result for result in results if isinstance(result, EditResult)]
+    failures = tuple(result for result in results if isinstance(result, GatewayError))
+    if not done:
+        raise failures[0]
+    costs = [result.cost for result in done]
+    merged = msgspec.structs.replace(
+        done[0],
+        images=tuple(image for result in done for image in result.images),
+        usage=_summed([result.usage for result in done]),
+        cost=None if None in costs else round(sum(cost or 0.0 for cost in costs), 10),
+    )
+    return Outcome(result=merged, headers=headers, failures=failures)
+
+
+def _summed(usages: list[dict[str, Any] | None]) -> dict[str, Any] | None:
+    """The sum of usage objects, number by number; ``None`` if one call reported none."""
+    total: dict[str, Any] = {}
+    for usage in usages:
+        if usage is None:
+            return None
+        _add(total, usage)
+    return total
+
+
+def _add(total: dict[str, Any], usage: dict[str, Any]) -> None:
+    for name, value in usage.items():
+        if isinstance(value, dict):
+            _add(total.setdefault(name, {}), value)
+        elif isinstance(value, int | float):
+            total[name] = total.get(name, 0) + value

@@ -1,0 +1,1 @@
+"""The way out: bodies, the client, OpenAI's wire format."""

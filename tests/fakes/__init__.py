@@ -1,0 +1,1 @@
+"""Stand-ins for the world outside the program: providers on real sockets, pictures, processes."""

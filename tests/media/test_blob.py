@@ -1,0 +1,177 @@
+"""Blobs: the same bytes from memory and from disk, any number of times, and nothing left over."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+import random
+import resource
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retouch import Blob
+from retouch.media.blob import CHUNK_SIZE, SPOOL_THRESHOLD, BlobWriter, Spool
+
+LARGE = random.Random(7).randbytes(SPOOL_THRESHOLD + 3 * CHUNK_SIZE + 5)
+
+
+def open_files() -> int:
+    return len(os.listdir("/dev/fd"))  # noqa: PTH208 - Path keeps one more open
+
+
+def written(data: bytes, piece: int = 100_000) -> Blob:
+    writer = BlobWriter()
+    for start in range(0, len(data), piece):
+        writer.write(data[start : start + piece])
+    return writer.finish()
+
+
+@pytest.fixture(autouse=True)
+def _no_file_is_left_open() -> Iterator[None]:
+    gc.collect()
+    before = open_files()
+    yield
+    gc.collect()
+    assert open_files() == before
+
+
+@pytest.mark.parametrize(
+    ("size", "place"),
+    [(0, "memory"), (1, "memory"), (SPOOL_THRESHOLD, "memory"), (SPOOL_THRESHOLD + 1, "disk")],
+)
+def test_where_the_bytes_live(size: int, place: str) -> None:
+    before = open_files()
+    blob = written(LARGE[:size])
+    assert open_files() == before + (place == "disk")
+    assert place in repr(blob)
+    assert len(blob) == blob.size == size
+    assert blob.read() == LARGE[:size]
+
+
+@pytest.mark.parametrize("size", [0, 1, 5_000, SPOOL_THRESHOLD, len(LARGE)])
+def test_read_again_and_again(size: int) -> None:
+    data = LARGE[:size]
+    for blob in (Blob(data), written(data)):
+        assert b"".join(blob.chunks()) == data
+        assert b"".join(blob.chunks(1_000)) == data
+        assert b"".join(blob.chunks()) == data
+        assert blob.sha256() == hashlib.sha256(data).hexdigest()
+
+
+def test_chunks_of_a_file_have_the_size_that_was_asked_for() -> None:
+    blob = written(LARGE)
+    sizes = [len(chunk) for chunk in blob.chunks(100_000)]
+    assert sizes == [100_000] * (len(LARGE) // 100_000) + [len(LARGE) % 100_000]
+
+
+def test_two_readers_at_once_do_not_disturb_each_other() -> None:
+    blob = written(LARGE)
+    first, second = blob.chunks(), blob.chunks()
+    pairs = list(zip(first, second, strict=True))
+    assert b"".join(one for one, _ in pairs) == b"".join(two for _, two in pairs) == LARGE
+
+
+@pytest.fixture(scope="module")
+def on_disk() -> Iterator[Blob]:
+    blob = written(LARGE)
+    yield blob
+    blob.close()
+
+
+@settings(max_examples=200, deadline=None)
+@given(offset=st.integers(0, len(LARGE) + 10), size=st.none() | st.integers(0, len(LARGE) + 10))
+def test_read_is_a_slice(on_disk: Blob, offset: int, size: int | None) -> None:
+    expected = LARGE[offset:] if size is None else LARGE[offset : offset + size]
+    assert Blob(LARGE).read(offset, size) == expected
+    assert on_disk.read(offset, size) == expected
+
+
+@settings(max_examples=50, deadline=None)
+@given(sizes=st.lists(st.integers(0, 400_000), max_size=8))
+def test_written_in_any_pieces(sizes: list[int]) -> None:
+    writer, data, start = BlobWriter(), bytearray(), 0
+    for size in sizes:
+        piece = LARGE[start : start + size]
+        writer.write(piece)
+        data += piece
+        start = (start + size) % (len(LARGE) // 2)
+        assert writer.size == len(data)
+    blob = writer.finish()
+    assert blob.read() == data
+
+
+def test_the_file_has_no_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    blob = written(LARGE)
+    assert list(tmp_path.iterdir()) == []
+    assert blob.read() == LARGE
+
+
+def test_a_closed_blob_cannot_be_read() -> None:
+    for blob in (Blob(b"abc"), written(LARGE)):
+        blob.close()
+        blob.close()
+        with pytest.raises(OSError):  # noqa: PT011 - the kind of error is the promise
+            blob.read()
+        with pytest.raises(OSError):  # noqa: PT011
+            list(blob.chunks())
+
+
+def test_a_forgotten_blob_frees_its_file() -> None:
+    before = open_files()
+    blob = written(LARGE)
+    assert open_files() == before + 1
+    del blob
+    gc.collect()
+    assert open_files() == before
+
+
+def test_a_spool_closes_what_it_made() -> None:
+    before = open_files()
+    with Spool() as spool:
+        finished = spool.writer()
+        finished.write(LARGE)
+        blob = spool.finish(finished)
+        abandoned = spool.writer()
+        abandoned.write(LARGE)
+        assert open_files() == before + 2
+        assert blob.read(5, 10) == LARGE[5:15]
+    assert open_files() == before
+    with pytest.raises(OSError):  # noqa: PT011
+        blob.read()
+    spool.close()
+
+
+def test_a_spool_closes_after_an_error() -> None:
+    before = open_files()
+
+    def upload() -> None:
+        with Spool() as spool:
+            spool.writer().write(LARGE)
+            raise KeyError("the client has left")
+
+    with pytest.raises(KeyError):
+        upload()
+    assert open_files() == before
+
+
+def test_a_full_disk() -> None:
+    """The limit on file sizes stands in for the end of the disk."""
+    before = open_files()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SPOOL_THRESHOLD + 100_000, hard))
+    try:
+        with Spool() as spool:
+            writer = spool.writer()
+            writer.write(LARGE[: SPOOL_THRESHOLD + 90_000])
+            with pytest.raises(OSError, match="File too large"):
+                writer.write(LARGE[:CHUNK_SIZE])
+        assert open_files() == before
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
