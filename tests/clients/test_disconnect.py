@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-import time
 from typing import Any
 
 import openai
@@ -15,6 +15,7 @@ from tests.fakes.multipart_form import file, text
 from tests.fakes.openai_rules import Edit
 from tests.fakes.openai_upstream import OpenAIUpstream, partial
 from tests.fakes.pictures import picture
+from tests.fakes.raw_http import head
 from tests.fakes.replies import Events, Hang
 
 MODEL = "openai-main/gpt-image-2"
@@ -26,39 +27,23 @@ SOON = 5
 def test_plain_edit(client: openai.OpenAI, upstream: OpenAIUpstream) -> None:
     upstream.script(Hang())
     with pytest.raises(openai.APITimeoutError):
-        client.with_options(max_retries=0, timeout=0.5).images.edit(**GOOD)
+        client.with_options(max_retries=0, timeout=1.5).images.edit(**GOOD)
     assert upstream.wait_for_request().left.wait(SOON)
 
 
-async def test_plain_edit_async(async_client: openai.AsyncOpenAI, upstream: OpenAIUpstream) -> None:
-    upstream.script(Hang())
-    with pytest.raises(openai.APITimeoutError):
-        await async_client.with_options(max_retries=0, timeout=0.5).images.edit(**GOOD)
-    assert upstream.wait_for_request().left.wait(SOON)
-
-
-def test_socket_closed(shared_gateway: Gateway, upstream: OpenAIUpstream) -> None:
-    upstream.script(Hang())
-    body, content_type = multipart_form.encode(
-        text("model", MODEL), text("prompt", "x"), file("image", GOOD["image"])
-    )
-    head = (
-        "POST /v1/images/edits HTTP/1.1\r\nHost: a\r\n"
-        f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    with socket.create_connection(shared_gateway.address) as connection:
-        connection.sendall(head.encode() + body)
-        received = upstream.wait_for_request()
-        assert not received.left.is_set()
-    assert received.left.wait(SOON)
-
-
-def test_before_the_first_event(client: openai.OpenAI, upstream: OpenAIUpstream) -> None:
-    upstream.script(Events([], end="hang"))
-    quick = client.with_options(max_retries=0, timeout=0.5)
-    with pytest.raises((openai.APITimeoutError, openai.APIConnectionError)):
-        list(quick.images.edit(**GOOD, stream=True))
-    assert upstream.wait_for_request().left.wait(SOON)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_cancelled_task(
+    async_client: openai.AsyncOpenAI, upstream: OpenAIUpstream, stream: bool
+) -> None:
+    """Nothing has come back yet, neither an answer nor a first event."""
+    upstream.script(Events([], end="hang") if stream else Hang())
+    asking = asyncio.ensure_future(async_client.images.edit(**GOOD, stream=stream))
+    received = await asyncio.to_thread(upstream.wait_for_request)
+    assert not received.left.is_set()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert await asyncio.to_thread(received.left.wait, SOON)
 
 
 def test_in_the_middle_of_a_stream(client: openai.OpenAI, upstream: OpenAIUpstream) -> None:
@@ -71,14 +56,21 @@ def test_in_the_middle_of_a_stream(client: openai.OpenAI, upstream: OpenAIUpstre
     assert received.left.wait(SOON)
 
 
-def test_the_gateway_lives_on(client: openai.OpenAI, upstream: OpenAIUpstream) -> None:
-    quick = client.with_options(max_retries=0, timeout=0.2)
-    for _ in range(5):
+def test_closed_sockets(
+    client: openai.OpenAI, shared_gateway: Gateway, upstream: OpenAIUpstream
+) -> None:
+    """Again and again, and the gateway lives on."""
+    body, content_type = multipart_form.encode(
+        text("model", MODEL), text("prompt", "x"), file("image", GOOD["image"])
+    )
+    sent = head(
+        "/v1/images/edits", {"Content-Type": content_type, "Content-Length": str(len(body))}
+    )
+    for number in range(1, 6):
         upstream.script(Hang())
-        with pytest.raises(openai.APITimeoutError):
-            quick.images.edit(**GOOD)
+        with socket.create_connection(shared_gateway.address) as connection:
+            connection.sendall(sent + body)
+            received = upstream.wait_for_request(number)
+            assert not received.left.is_set()
+        assert received.left.wait(SOON)
     assert client.images.edit(**GOOD).data
-    deadline = time.monotonic() + SOON
-    while sum(item.left.is_set() for item in upstream.requests) < 5:
-        assert time.monotonic() < deadline, "an upstream call outlived its client"
-        time.sleep(0.02)

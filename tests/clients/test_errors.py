@@ -9,13 +9,14 @@ from typing import Any
 import openai
 import pytest
 
+from tests.fakes.gateway import PRIVATE_PROMPT
 from tests.fakes.openai_upstream import REQUEST_ID, OpenAIUpstream
 from tests.fakes.pictures import mask, photo, picture
 from tests.fakes.replies import Answer, CutBody, Redirect, Reply, Reset, error
 
 MODEL = "openai-main/gpt-image-2"
 PNG = picture()
-GOOD: dict[str, Any] = {"model": MODEL, "prompt": "x", "image": PNG}
+GOOD: dict[str, Any] = {"model": MODEL, "prompt": PRIVATE_PROMPT, "image": PNG}
 
 #: What the library, the machine or the configuration would give away.
 LEAKS = re.compile(

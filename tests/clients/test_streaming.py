@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from tests.fakes import multipart_form
-from tests.fakes.gateway import Gateway, StartGateway, openai_account
+from tests.fakes.gateway import PRIVATE_PROMPT, Gateway, StartGateway, openai_account
 from tests.fakes.multipart_form import file, text
 from tests.fakes.openai_rules import Edit
 from tests.fakes.openai_upstream import CREATED, USAGE, OpenAIUpstream, completed, partial, result
@@ -20,7 +20,12 @@ from tests.fakes.replies import Answer, CutBody, Events, Gate, Reset, as_frame, 
 
 MODEL = "openai-main/gpt-image-2"
 PNG = picture()
-GOOD: dict[str, Any] = {"model": MODEL, "prompt": "x", "image": PNG, "stream": True}
+GOOD: dict[str, Any] = {
+    "model": MODEL,
+    "prompt": PRIVATE_PROMPT,
+    "image": PNG,
+    "stream": True,
+}
 PARTIAL, COMPLETED = partial(Edit({}), 0), completed(Edit({}))
 
 

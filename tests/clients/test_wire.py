@@ -289,9 +289,15 @@ BROKEN: dict[str, tuple[bytes, str]] = {
         encode(*FIELDS, IMAGE, boundary="b" * 300)[0],
         f"multipart/form-data; boundary={'b' * 300}",
     ),
-    "preamble": (b"x" * 1_000_000 + b"\r\n" + GOOD_BODY, "multipart/form-data; boundary=abc"),
-    "epilogue": (GOOD_BODY + b"x" * 1_000_000, "multipart/form-data; boundary=abc"),
+    "preamble": (b"hello\r\n" + GOOD_BODY, "multipart/form-data; boundary=abc"),
     "glued preamble": (b"x" + GOOD_BODY, "multipart/form-data; boundary=abc"),
+    "long preamble": (
+        b"x" * 1_000_000 + b"\r\n" + GOOD_BODY,
+        "multipart/form-data; boundary=abc",
+    ),
+    "epilogue": (GOOD_BODY + b"hello", "multipart/form-data; boundary=abc"),
+    "long epilogue": (GOOD_BODY + b"x" * 1_000_000, "multipart/form-data; boundary=abc"),
+    "second form": (GOOD_BODY + GOOD_BODY, "multipart/form-data; boundary=abc"),
     "bare line feeds": (
         GOOD_BODY.replace(b"\r\n", b"\n"),
         "multipart/form-data; boundary=abc",

@@ -17,10 +17,11 @@ READY = re.compile(r"^retouch ready on (http://127\.0\.0\.1:\d+)\s*$", re.MULTIL
 START_SECONDS = 20
 STOP_SECONDS = 10
 
-#: Secrets that must never appear in anything the program prints.
+#: What must never appear in anything the program prints: keys, and what people ask for.
 UPSTREAM_KEY = "sk-canary-upstream-7f3a9c51d2e84b60"
 CLIENT_KEY = "rt-canary-client-0b6d48e2f1a3957c"
-CANARIES = (UPSTREAM_KEY, CLIENT_KEY)
+PRIVATE_PROMPT = "canary prompt: 4f81 private words of a person"
+CANARIES = (UPSTREAM_KEY, CLIENT_KEY, PRIVATE_PROMPT)
 #: How the configuration of a test names the provider's key.
 KEY_VARIABLE = "CANARY_OPENAI_KEY"
 

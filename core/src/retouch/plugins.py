@@ -92,6 +92,8 @@ def register(manager: pluggy.PluginManager, name: str, module: Any) -> ProviderI
         manager.register(module, name)
     except (pluggy.PluginValidationError, ValueError) as error:
         raise PluginError(str(error)) from error
+    if not manager.get_hookcallers(module):
+        raise PluginError("it implements no hook; is `@hookimpl` missing?")
     _refuse_unknown_hooks(manager, module)
     implementation = getattr(module, "provider_info", None)
     if implementation is None:

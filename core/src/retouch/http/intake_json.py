@@ -23,6 +23,8 @@ MAX_URL_CHARS = 20_971_520
 MAX_ADDRESS_CHARS = 8_192
 
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+-]+=[\w.+-]+)*;base64,", re.ASCII)
+#: An address with a host and without credentials; what follows is the provider's to read.
+_ADDRESS = re.compile(r"https://[^/?#@\\]+(?:[/?#].*)?")
 _FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -114,7 +116,7 @@ async def _picture(reference: _Reference, param: str) -> PictureInput:
         # One large picture at a time; between them other requests get their turn.
         await asyncio.sleep(0)
         return _inline(url, param)
-    if not url.startswith("https://") or len(url) > MAX_ADDRESS_CHARS or not _plain(url):
+    if len(url) > MAX_ADDRESS_CHARS or not _plain(url):
         raise InvalidRequest(
             "`image_url` must be an https address or a base64 data: URL.",
             param=param,
@@ -139,7 +141,8 @@ def _inline(url: str, param: str) -> Picture:
 
 
 def _plain(url: str) -> bool:
-    return url.isascii() and url.isprintable() and " " not in url and "@" not in url
+    plain = url.isascii() and url.isprintable() and " " not in url
+    return plain and _ADDRESS.fullmatch(url) is not None
 
 
 def _not_a_reference(param: str) -> InvalidRequest:

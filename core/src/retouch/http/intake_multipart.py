@@ -30,6 +30,7 @@ MAX_FILE_BYTES = 50 * 1024 * 1024
 
 _IMAGE_NAME = re.compile(r"(?:image|images)(?:\[([0-9]{0,2})\])?")
 _PICTURE_FIELDS = frozenset({"image", "images", "mask", "markup"})
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SINGLE_FILES = {"mask": "mask", "mask[]": "mask", "markup": "markup", "markup[]": "markup"}
 
@@ -55,7 +56,7 @@ async def read(
     form = _Form(spool)
     try:
         with _Parser(boundary, length) as parser:
-            async for chunk in _nothing_else(chunks, b"--" + boundary.encode("ascii")):
+            async for chunk in chunks:
                 for event in parser.parse(chunk):
                     form.feed(event)
     except multipart.ParserLimitReached as error:
@@ -104,35 +105,6 @@ class _Parser(multipart.PushMultipartParser):  # type: ignore[misc]
         super().close(check_complete=check_complete)
         if check_complete and left not in (b"", b"\r\n"):
             raise multipart.StrictParserError("text after the last boundary")
-
-
-async def _nothing_else(chunks: AsyncIterator[bytes], dashes: bytes) -> AsyncIterator[bytes]:
-    """The form's bytes, its final boundary in a piece of its own.
-
-    RFC 2046 lets text stand before the first and after the last boundary, and the parser
-    skips it where it shares a piece with that boundary, so that acceptance would depend on
-    how the network cut the body. Here only a line break may stand there.
-
-    :raises InvalidRequest: for a body with anything else around its boundaries.
-    """
-    end = dashes + b"--"
-    held, begun = b"", False
-    async for chunk in chunks:
-        held += chunk
-        if len(held) <= len(end) + 4:
-            continue
-        if not begun and not held.removeprefix(b"\r\n").startswith(dashes):
-            raise _malformed("The multipart body does not begin with its boundary.")
-        begun = True
-        keep = len(held) - len(end) - 2
-        yield held[:keep]
-        held = held[keep:]
-    held = held.removesuffix(b"\r\n")
-    if not held.endswith(end):
-        raise _malformed("The multipart body is incomplete; nothing was edited.")
-    if len(held) > len(end):
-        yield held[: -len(end)]
-    yield end
 
 
 class _Form:
@@ -251,7 +223,7 @@ def _decoded(part: _Part) -> str:
 
 def _has_filename(segment: Any) -> bool:
     """Whether a file name came in the extended notation, which the parser leaves alone."""
-    return "filename*" in segment.header("Content-Disposition", "").lower()
+    return "filename*" in _QUOTED.sub("", segment.header("Content-Disposition", "")).lower()
 
 
 def _openai_name(name: str) -> str:
