@@ -330,6 +330,10 @@ BROKEN: dict[str, tuple[bytes, PictureFormat]] = {
     "png": (SIGNATURE + ihdr(9, 9) + chunk(b"IDAT", b"none") + chunk(b"IEND"), "png"),
     "png of too few rows": (png(2, 3, [bytes(8)] * 2), "png"),
     "jpeg without tables": (files.jpeg(files.frame(8, 8), files.scan()), "jpeg"),
+    "jpeg with an unknown table": (
+        files.jpeg(files.segment(0xDB, b"\x20" + bytes(64)), files.frame(8, 8), files.scan()),
+        "jpeg",
+    ),
     "webp": (_cut("chelsea.png", "WEBP"), "webp"),
     "webp, lossless": (_cut("chelsea.png", "WEBP", lossless=True), "webp"),
     "webp of nonsense": (files.riff(files.vp8l(30, 20)), "webp"),

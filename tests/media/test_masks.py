@@ -136,6 +136,10 @@ KINDS = {
         png(3, 1, [b"\x10\x11\x12"], colour=GREY, before=chunk(b"tRNS", b"\0\x11")),
         [255, 0, 255],
     ),
+    "grey key with bits above the depth": (
+        png(2, 1, [b"\x10\x11"], colour=GREY, before=chunk(b"tRNS", b"\x01\x11")),
+        [255, 0],
+    ),
     "grey key of 4 bits": (
         png(4, 1, [b"\x0f\x7f"], depth=4, colour=GREY, before=chunk(b"tRNS", b"\0\x0f")),
         [255, 0, 255, 0],
@@ -313,7 +317,11 @@ def test_upright(orientation: int) -> None:
 
 BROKEN = {
     "too few rows": SIGNATURE + ihdr(2, 3) + idat([bytes(8), bytes(8)]) + chunk(b"IEND"),
-    "too few rows, interlaced": png(3, 3, [bytes(12), bytes(12)], interlace=1),
+    # Its passes have 6, 6, 12, 24 and 40 bytes: 88. Without passes 80 would be enough.
+    "a row too few, interlaced": SIGNATURE
+    + ihdr(2, 16, colour=GREY_ALPHA, interlace=1)
+    + chunk(b"IDAT", zlib.compress(bytes(83)))
+    + chunk(b"IEND"),
     "no deflate": SIGNATURE + ihdr(1, 1) + chunk(b"IDAT", b"pixels") + chunk(b"IEND"),
     "an unknown filter": SIGNATURE
     + ihdr(1, 1)

@@ -41,7 +41,7 @@ from retouch.types import (
     UpstreamRequest,
     UpstreamResponse,
 )
-from retouch.upstream import openai_wire
+from retouch.upstream import openai_wire, sse
 from retouch.upstream.body import Base64, Body, FilePart, json_body, multipart_body
 
 __version__ = "0.1.0"
@@ -93,4 +93,5 @@ __all__ = [
     "load_models",
     "multipart_body",
     "openai_wire",
+    "sse",
 ]

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from retouch.decoding import Fault, decode_struct
+from retouch.decoding import Fault, decode_struct, fields_of
 from retouch.types import Secret
 
 #: Addresses that only this machine can reach; any other needs keys.
@@ -172,7 +172,7 @@ def plain_secrets(config: Config, settings: Mapping[str, type[msgspec.Struct]]) 
         f"accounts.{account.name}.{field.name}"
         for account in config.accounts.values()
         if account.common.provider in settings
-        for field in msgspec.structs.fields(settings[account.common.provider])
+        for field in fields_of(settings[account.common.provider]).values()
         if "Secret" in str(field.type)
         and isinstance(value := account.settings.get(field.encode_name), str)
         and not isinstance(value, _Referenced)

@@ -8,6 +8,7 @@ for the providers' own request fields.
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -33,6 +34,12 @@ class Fault(msgspec.Struct, frozen=True):
         return f"{self.path}: {self.message}"
 
 
+@functools.cache
+def fields_of(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """The fields of a struct by the name they have outside; their types are evaluated once."""
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
+
+
 def decode_struct(
     values: Mapping[str, Any],
     kind: type[S],
@@ -45,7 +52,7 @@ def decode_struct(
 
     :param strict: ``False`` for text from a form, where ``"162"`` is a number.
     """
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = fields_of(kind)
     faults = [
         Fault(_join(path, name), f"unknown key{_did_you_mean(name, fields)}")
         for name in values
@@ -119,6 +126,7 @@ def _describe_number(info: inspect.IntType | inspect.FloatType) -> str:
     return what if info.le is None else f"{what} of at most {info.le}"
 
 
+@functools.cache
 def _nested_struct(kind: Any) -> type[msgspec.Struct] | None:
     info = inspect.type_info(kind)
     if isinstance(info, inspect.UnionType):

@@ -31,6 +31,7 @@ Shapes and codes follow OpenAI's error object, ``{"error": {"message", "type", "
 from __future__ import annotations
 
 import email.utils
+import math
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -242,15 +243,16 @@ class PluginBug(GatewayError):
 
 
 class _ErrorObject(msgspec.Struct):
-    message: str | None = None
-    type: str | None = None
-    code: str | int | None = None
-    param: str | None = None
+    # Whatever a provider puts into one of these must not hide the others.
+    message: Any = None
+    type: Any = None
+    code: Any = None
+    param: Any = None
     moderation_details: Any = None
 
 
 class _ErrorBody(msgspec.Struct):
-    error: _ErrorObject | None = None
+    error: _ErrorObject | str | None = None
 
 
 def from_upstream(
@@ -260,14 +262,15 @@ def from_upstream(
 
     Reads OpenAI's envelope where there is one; ``message`` and ``code`` are for providers
     with another. 401 becomes ``UpstreamAuth`` (the client's key is not at fault), 408 and
-    504 ``UpstreamTimeout``, 429 ``RateLimited``, a redirect ``UpstreamError``; everything
-    else keeps its status.
+    504 ``UpstreamTimeout``, what is no error status ``UpstreamError``; everything else is an
+    ``UpstreamRefused`` of the same status, 429 with the wait the provider asked for.
     """
     found = _error_object(response.body)
-    text = message or found.message or f"The provider answered with HTTP {response.status}."
+    said = message or _text(found.message)
+    text = said or f"The provider answered with HTTP {response.status}."
     rest: dict[str, Any] = {
-        "param": found.param,
-        "code": code or (None if found.code is None else str(found.code)),
+        "param": _text(found.param),
+        "code": code or _text(found.code),
         "retry": _retry_hint(response.headers),
     }
     if found.moderation_details is not None:
@@ -277,13 +280,13 @@ def from_upstream(
         return UpstreamAuth()
     if status in (408, 504):
         return UpstreamTimeout()
-    if status < 400:
+    if not 400 <= status <= 599:
         return UpstreamError()
     if status >= 500:
         rest["retry"] = bool(rest["retry"])
     if status == 429:
         rest["headers"] = retry_after(response.headers)
-    return UpstreamRefused(status, text[:MAX_MESSAGE_CHARS], type=found.type, **rest)
+    return UpstreamRefused(status, text[:MAX_MESSAGE_CHARS], type=_text(found.type), **rest)
 
 
 def retry_after(headers: Mapping[str, str]) -> dict[str, str]:
@@ -295,17 +298,18 @@ def retry_after(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _wait_seconds(headers: Mapping[str, str]) -> float | None:
-    milliseconds = headers.get("retry-after-ms")
-    value = headers.get("retry-after")
+    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
+        try:
+            wait = float(headers[name]) / unit
+        except (KeyError, ValueError):
+            continue
+        if math.isfinite(wait):
+            return wait
     try:
-        if milliseconds is not None:
-            return float(milliseconds) / 1000
-        if value is not None:
-            return min(float(value), MAX_RETRY_AFTER_SECONDS)
-    except ValueError:
-        date = email.utils.parsedate_tz(value or "")
+        date = email.utils.parsedate_tz(headers.get("retry-after", ""))
         return email.utils.mktime_tz(date) - time.time() if date else None
-    return None
+    except (ValueError, OverflowError):  # a day or year that no calendar has
+        return None
 
 
 def _retry_hint(headers: Mapping[str, str]) -> bool | None:
@@ -314,6 +318,14 @@ def _retry_hint(headers: Mapping[str, str]) -> bool | None:
 
 def _error_object(body: bytes) -> _ErrorObject:
     try:
-        return msgspec.json.decode(body, type=_ErrorBody).error or _ErrorObject()
+        error = msgspec.json.decode(body, type=_ErrorBody).error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _ErrorObject()
+    return _ErrorObject(message=error) if isinstance(error, str) else error or _ErrorObject()
+
+
+def _text(value: Any) -> str | None:
+    """Text or a whole number as text; ``None`` for anything else and for nothing."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and value else None

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 
 import msgspec
 
-from retouch.errors import GatewayError, UpstreamTimeout
+from retouch.errors import GatewayError, UpstreamError, UpstreamTimeout
 from retouch.fitting import base64_text, fit_edit, fit_result
 from retouch.redaction import redact
 from retouch.routing import Caller, Route, Routes
@@ -29,9 +29,11 @@ from retouch.types import (
 )
 from retouch.upstream.client import Client, EditHttp
 
+COMPLETED = "image_edit.completed"
 #: Upstream response headers that the client gets to see, by name or by their beginning.
 RELAYED_HEADERS = ("x-request-id", "openai-processing-ms", "openai-version")
 RELAYED_PREFIXES = ("x-ratelimit-",)
+MAX_RELAYED_CHARS = 512
 
 
 class Edits:
@@ -71,15 +73,12 @@ class Prepared:
         async with AsyncExitStack() as stack:
             try:
                 http, edit = await self._enter(stack)
-                async with asyncio.timeout(http.remaining):
-                    return await self._run(edit, http)
-            except TimeoutError as error:
-                raise UpstreamTimeout from error
+                return await self._run(edit, http)
             except GatewayError as error:
                 self._finish_error(error)
                 raise
 
-    async def events(self) -> AsyncIterator[EditEvent]:
+    async def events(self) -> AsyncGenerator[EditEvent, None]:
         """The result as events: the provider's own as they arrive, or one per picture.
 
         :raises GatewayError: as ``run``; after the first event it must become an event.
@@ -87,7 +86,9 @@ class Prepared:
         async with AsyncExitStack() as stack:
             try:
                 http, edit = await self._enter(stack)
-                async with asyncio.timeout(http.remaining):
+                # Calls that are not streamed each look after the deadline themselves.
+                patience = http.remaining if self._streams(edit) else None
+                async with asyncio.timeout(patience):
                     async for event in self._events(edit, http):
                         yield event
             except TimeoutError as error:
@@ -120,6 +121,7 @@ class Prepared:
                 try:
                     return await self._one(part, http)
                 except GatewayError as error:
+                    self._finish_error(error)
                     return error
 
         async with asyncio.TaskGroup() as group:
@@ -127,17 +129,13 @@ class Prepared:
         return merge([task.result() for task in tasks], self._headers)
 
     async def _events(self, edit: EditRequest, http: EditHttp) -> AsyncIterator[EditEvent]:
-        can = self.route.model.capabilities
-        if can.streaming and self._hooks.streams and (edit.n or 1) <= can.max_n:
+        if self._streams(edit):
             response = await self._send(edit, http)
             if response.stream is not None:
-                async for event in self._hooks.translate_stream(response, edit, self._account):
+                async for event in self._streamed(response, edit):
                     yield event
                 return
-            result = self._hooks.translate_response(response, edit, self._account)
-            outcome = Outcome(
-                result=await fit_result(result, self.edit, can), headers=self._headers
-            )
+            outcome = Outcome(result=await self._said(response, edit), headers=self._headers)
         else:
             outcome = await self._run(msgspec.structs.replace(edit, stream=None), http)
         for event in completed_events(outcome.result):
@@ -145,8 +143,37 @@ class Prepared:
         for failure in outcome.failures:
             raise failure
 
+    def _streams(self, edit: EditRequest) -> bool:
+        """Whether the provider's own events can be passed on as they are."""
+        can = self.route.model.capabilities
+        # What ``fit_edit`` took away from the edit the core still has to do to the result.
+        untouched = (edit.output_format, edit.output_compression) == (
+            self.edit.output_format,
+            self.edit.output_compression,
+        )
+        return can.streaming and self._hooks.streams and untouched and (edit.n or 1) <= can.max_n
+
+    async def _streamed(
+        self, response: UpstreamResponse, edit: EditRequest
+    ) -> AsyncIterator[EditEvent]:
+        completed = False
+        async for event in self._hooks.translate_stream(response, edit, self._account):
+            completed = completed or event.type == COMPLETED
+            yield event
+        if not completed:
+            raise UpstreamError("The provider's stream ended before the edit was complete.")
+
     async def _one(self, edit: EditRequest, http: EditHttp) -> EditResult:
-        response = await self._send(edit, http)
+        """One upstream call. The deadline is here, so that other calls' results survive it."""
+        if not http.remaining:
+            raise UpstreamTimeout
+        try:
+            async with asyncio.timeout(http.remaining):
+                return await self._said(await self._send(edit, http), edit)
+        except TimeoutError as error:
+            raise UpstreamTimeout from error
+
+    async def _said(self, response: UpstreamResponse, edit: EditRequest) -> EditResult:
         result = self._hooks.translate_response(response, edit, self._account)
         return await fit_result(result, self.edit, self.route.model.capabilities)
 
@@ -174,7 +201,7 @@ def completed_events(result: EditResult) -> list[EditEvent]:
     for index, image in enumerate(result.images):
         last = index == len(result.images) - 1
         value = {
-            "type": "image_edit.completed",
+            "type": COMPLETED,
             "b64_json": base64_text(image.data) if image.data is not None else None,
             "url": image.url,
             "created_at": result.created or int(time.time()),
@@ -187,7 +214,7 @@ def completed_events(result: EditResult) -> list[EditEvent]:
         given = {name: item for name, item in value.items() if item is not None}
         events.append(
             EditEvent(
-                type="image_edit.completed",
+                type=COMPLETED,
                 data=msgspec.json.encode(given),
                 cost=result.cost if last else None,
             )
@@ -208,5 +235,9 @@ def _relayed(headers: dict[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in headers.items()
-        if name in RELAYED_HEADERS or name.startswith(RELAYED_PREFIXES)
+        if (name in RELAYED_HEADERS or name.startswith(RELAYED_PREFIXES))
+        # What is no plain text could not be sent, and an answer must not be lost for it.
+        and len(value) <= MAX_RELAYED_CHARS
+        and value.isascii()
+        and value.isprintable()
     }

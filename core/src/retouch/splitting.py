@@ -45,11 +45,15 @@ def split(edit: EditRequest, can: Capabilities) -> list[EditRequest]:
 
 
 def merge(results: list[EditResult | GatewayError], headers: dict[str, str]) -> Outcome:
-    """One outcome of several calls; only when all of them failed is it a failure."""
+    """One outcome of several calls; only when all of them failed is it a failure.
+
+    Of several failures the one that forbids a repetition is raised: as long as one call may
+    have run, the SDK must not send all of them again.
+    """
     done = [result for result in results if isinstance(result, EditResult)]
     failures = tuple(result for result in results if isinstance(result, GatewayError))
     if not done:
-        raise failures[0]
+        raise next((failure for failure in failures if failure.retry is False), failures[0])
     costs = [result.cost for result in done]
     merged = msgspec.structs.replace(
         done[0],

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from retouch.capabilities import check
-from retouch.decoding import decode_struct, decode_value
+from retouch.decoding import decode_struct, decode_value, fields_of
 from retouch.errors import InvalidRequest, UnknownParameter
 from retouch.media.masks import Mask, check_mask
 from retouch.routing import Route
@@ -188,7 +188,7 @@ def _prompt(value: Any) -> str:
 def _parameters(fields: dict[str, Any], text: bool) -> dict[str, Any]:
     """Take OpenAI's parameters out of ``fields``; null and, in forms, "" mean: not sent."""
     found = {}
-    for field in msgspec.structs.fields(Parameters):
+    for field in fields_of(Parameters).values():
         value = fields.pop(field.name, None)
         if value is None or (text and value == ""):
             continue
@@ -205,7 +205,7 @@ def _parameters(fields: dict[str, Any], text: bool) -> dict[str, Any]:
 def _options(fields: dict[str, Any], route: Route, text: bool) -> tuple[Any, dict[str, Any]]:
     """The provider's options struct, and the fields that nobody declared."""
     kind = route.target.info.options
-    declared = {} if kind is None else {f.encode_name: f for f in msgspec.structs.fields(kind)}
+    declared = {} if kind is None else fields_of(kind)
     extra = {name: value for name, value in fields.items() if name not in declared}
     policy = route.target.extra_fields or route.model.capabilities.extra_fields
     if extra and policy == "refuse":

@@ -18,7 +18,7 @@ from starlette.types import Send
 from retouch._tasks import cancel, spawn
 from retouch.errors import GatewayError
 from retouch.http.answers import dropped_header
-from retouch.pipeline import Prepared
+from retouch.pipeline import COMPLETED, Prepared
 from retouch.types import EditEvent
 
 log = logging.getLogger("retouch.http")
@@ -76,12 +76,15 @@ async def send_events(
 
 def frame(event: EditEvent, provider: str) -> tuple[bytes | memoryview, ...]:
     """One event as it goes on the wire; a completed one also says ``provider`` and ``cost``."""
-    head = b"event: " + event.type.encode("ascii", "ignore") + b"\ndata: "
-    data = event.data.rstrip()
-    if event.type != "image_edit.completed" or not data.endswith(b"}"):
+    head = b"event: " + "".join(event.type.split()).encode("ascii", "ignore") + b"\ndata: "
+    data = event.data.strip()
+    if b"\n" in data or b"\r" in data:  # JSON has line ends between its tokens only
+        data = data.replace(b"\r", b" ").replace(b"\n", b" ")
+    if event.type != COMPLETED or not data.endswith(b"}"):
         return (head, data, b"\n\n")
     more = msgspec.json.encode({"provider": provider, "cost": event.cost})
-    return (head, memoryview(data)[:-1], b"," + more[1:] + b"\n\n")
+    comma = b"" if len(data) < 32 and not data[1:-1].strip() else b","
+    return (head, memoryview(data)[:-1], comma + more[1:] + b"\n\n")
 
 
 def error_event(error: GatewayError) -> bytes:
@@ -101,8 +104,15 @@ async def _produced(prepared: Prepared) -> AsyncIterator[asyncio.Queue[Item]]:
 
     async def produce() -> None:
         try:
-            async for event in prepared.events():
-                await queue.put(event)
+            events = prepared.events()
+            async for event in events:
+                try:
+                    await queue.put(event)
+                except asyncio.CancelledError as reason:
+                    # The deadline has passed, or the client has left, while the client was
+                    # still busy with the event before. The edit has to learn of it.
+                    await events.athrow(reason)
+                    raise
         except GatewayError as error:
             await queue.put(error)
         except Exception:

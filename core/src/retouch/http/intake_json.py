@@ -12,8 +12,8 @@ import pybase64
 from msgspec import Meta, Raw
 
 from retouch.errors import InvalidImage, InvalidRequest
+from retouch.http.inspection import inspected
 from retouch.media.blob import Blob
-from retouch.media.pictures import inspect
 from retouch.submission import MAX_IMAGES, Submission
 from retouch.types import Picture, PictureFile, PictureInput, PictureUrl
 
@@ -115,7 +115,7 @@ async def _picture(reference: _Reference, param: str) -> PictureInput:
     if url[:5].lower() == "data:":
         # One large picture at a time; between them other requests get their turn.
         await asyncio.sleep(0)
-        return _inline(url, param)
+        return await inspected(_inline(url, param), param, inline=True)
     if len(url) > MAX_ADDRESS_CHARS or not _plain(url):
         raise InvalidRequest(
             "`image_url` must be an https address or a base64 data: URL.",
@@ -125,7 +125,7 @@ async def _picture(reference: _Reference, param: str) -> PictureInput:
     return PictureUrl(url)
 
 
-def _inline(url: str, param: str) -> Picture:
+def _inline(url: str, param: str) -> Blob:
     head = _DATA_URL.match(url[:256])
     if head is None:
         raise InvalidRequest(
@@ -137,7 +137,7 @@ def _inline(url: str, param: str) -> Picture:
         data = pybase64.b64decode(memoryview(url.encode("ascii"))[head.end() :], validate=True)
     except ValueError as error:
         raise InvalidImage("The data: URL is not valid base64.", param=param) from error
-    return inspect(Blob(data), param=param, inline=True)
+    return Blob(data)
 
 
 def _plain(url: str) -> bool:

@@ -16,8 +16,8 @@ import multipart
 
 from retouch.errors import InvalidRequest, RequestTooLarge
 from retouch.http.fields import FormFields
+from retouch.http.inspection import inspected
 from retouch.media.blob import BlobWriter, Spool
-from retouch.media.pictures import inspect
 from retouch.submission import MAX_IMAGES, Submission
 from retouch.types import Picture
 
@@ -58,7 +58,9 @@ async def read(
         with _Parser(boundary, length) as parser:
             async for chunk in chunks:
                 for event in parser.parse(chunk):
-                    form.feed(event)
+                    part = form.feed(event)
+                    if part is not None:
+                        await form.end(part)
     except multipart.ParserLimitReached as error:
         raise form.limit_error() from error
     except multipart.MultipartError as error:
@@ -117,15 +119,15 @@ class _Form:
         self._single: dict[str, Picture] = {}
         self._part: _Part | None = None
 
-    def feed(self, event: multipart.MultipartSegment | bytes | bytearray | None) -> None:
-        """One event of the parser: a part's head, a piece of its body, or its end."""
+    def feed(self, event: multipart.MultipartSegment | bytes | None) -> _Part | None:
+        """One event of the parser; returns the part that it ends, if it ends one."""
         if isinstance(event, multipart.MultipartSegment):
             self._part = self._start(event)
         elif self._part is None:
             raise AssertionError("the parser sends a head first")
         elif event is None:
-            self._end(self._part)
-            self._part = None
+            ended, self._part = self._part, None
+            return ended
         elif self._part.writer is not None:
             self._part.writer.write(bytes(event))
         else:
@@ -136,6 +138,8 @@ class _Form:
                     param=self._part.name,
                     code="string_above_max_length",
                 )
+
+        return None
 
     def submission(self) -> Submission:
         """The complete form; images with indices (``image[0]``) in the order of those."""
@@ -180,7 +184,8 @@ class _Form:
             )
         return _Part(name, self._spool.writer() if is_file else None, bytearray())
 
-    def _end(self, part: _Part) -> None:
+    async def end(self, part: _Part) -> None:
+        """Take a complete part in."""
         if part.writer is None:
             self._fields.add(part.name, _decoded(part))
             return
@@ -191,7 +196,7 @@ class _Form:
                 raise InvalidRequest(
                     f"`{single}` was sent more than once.", param=single, code="duplicate_parameter"
                 )
-            self._single[single] = inspect(blob, param=single)
+            self._single[single] = await inspected(blob, single)
             return
         match = _IMAGE_NAME.fullmatch(part.name)
         index = int(match.group(1)) if match and match.group(1) else len(self._images)
@@ -199,7 +204,7 @@ class _Form:
             raise InvalidRequest(
                 f"At most {MAX_IMAGES} images can be sent.", param="image", code="too_many_images"
             )
-        self._images.append((index, inspect(blob, param="image")))
+        self._images.append((index, await inspected(blob, "image")))
 
 
 def _check_headers(segment: multipart.MultipartSegment, name: str) -> None:

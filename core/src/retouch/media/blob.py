@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 #: Above this many bytes a blob lives in a file (Starlette's spool threshold is the same).
 SPOOL_THRESHOLD = 1024 * 1024
 #: Reads and writes of spooled blobs happen in pieces of this size.
 CHUNK_SIZE = 256 * 1024
+#: Writes below this many bytes are collected.
+SMALL_WRITE = 4096
 
 
 class Blob:
@@ -68,16 +70,17 @@ class Blob:
     def close(self) -> None:
         """Give up the memory or the file; the blob cannot be read afterwards."""
         self._data = None
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        # Forgotten before it is closed: a number may be reused the moment it is free.
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def __len__(self) -> int:
         return self.size
 
-    def __del__(self) -> None:
+    def __del__(self, _close: Callable[[int], None] = os.close) -> None:
         if self._fd >= 0:
-            os.close(self._fd)
+            _close(self._fd)
 
     def __repr__(self) -> str:
         return f"<Blob of {self.size} bytes {'in memory' if self._fd < 0 else 'on disk'}>"
@@ -89,14 +92,18 @@ class BlobWriter:
     __slots__ = ("_fd", "_pending", "_pieces", "size")
 
     def __init__(self) -> None:
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | bytearray] = []
         self._pending = 0
         self._fd = -1
         self.size = 0
 
     def write(self, data: bytes) -> None:
         """Append ``data``. Raises ``OSError`` when the disk is full."""
-        self._pieces.append(data)
+        if len(data) < SMALL_WRITE and self._pieces and isinstance(self._pieces[-1], bytearray):
+            self._pieces[-1] += data
+        else:
+            # A small piece costs more as an object than as bytes, so small ones are joined.
+            self._pieces.append(bytearray(data) if len(data) < SMALL_WRITE else data)
         self._pending += len(data)
         self.size += len(data)
         if self.size > SPOOL_THRESHOLD and (self._fd < 0 or self._pending >= CHUNK_SIZE):
@@ -105,7 +112,9 @@ class BlobWriter:
     def finish(self) -> Blob:
         """The blob of everything written so far; the writer must not be used again."""
         if self._fd < 0:
-            return Blob(b"".join(self._pieces))
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+            return Blob(data)
         self._flush()
         fd, self._fd = self._fd, -1
         return Blob._from_file(fd, self.size)
@@ -113,9 +122,13 @@ class BlobWriter:
     def close(self) -> None:
         """Give up what was written, if ``finish`` was not reached."""
         self._pieces.clear()
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self, _close: Callable[[int], None] = os.close) -> None:
         if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+            _close(self._fd)
 
     def _flush(self) -> None:
         if self._fd < 0:

@@ -103,7 +103,7 @@ class Mask:
         """OpenAI's own convention: alpha 0 is edited, 255 is kept.
 
         The client's bytes as they are. Only a mask that has transparent colours in place of
-        an alpha channel (a palette PNG, for example), which OpenAI refuses, is written anew.
+        an alpha channel (a palette PNG, for example), which OpenAI may refuse, is written anew.
         """
         blob = self._picture.blob
         if blob.read(_COLOUR_TYPE_OFFSET, 1)[0] in (png.GREY_ALPHA, png.RGB_ALPHA):

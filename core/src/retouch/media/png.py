@@ -146,7 +146,7 @@ def _check_pixel_data(header: bytes, data: Iterable[bytes]) -> None:
     try:
         for piece in data:
             rest = piece
-            while rest and missing > 0 and not inflate.eof:
+            while rest and missing > 0:
                 missing -= len(inflate.decompress(rest, _INFLATE_BYTES))
                 rest = inflate.unconsumed_tail
     except zlib.error:
