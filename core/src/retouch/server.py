@@ -98,6 +98,7 @@ def _uvicorn(app: Any, **options: Any) -> uvicorn.Config:
         lifespan="on",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         date_header=True,
         timeout_keep_alive=KEEPALIVE_SECONDS,

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from retouch._tasks import cancel, spawn
+from retouch._tasks import spawn
 from retouch.config import LimitsConfig
 from retouch.errors import GatewayError, InvalidRequest
 from retouch.http.access import Access
@@ -38,7 +38,9 @@ class EditEndpoint:
             _model_of_path(scope, submission.fields)
             access.model = submission.model
             prepared = self._edits.prepare(submission, caller, access.request_id)
-            await while_connected(receive, lambda: self._answer(send, prepared, access))
+            await while_connected(
+                receive, send, lambda noting: self._answer(noting, prepared, access)
+            )
 
     async def _answer(self, send: Send, prepared: Prepared, access: Access) -> None:
         headers = {"x-request-id": access.request_id}
@@ -56,30 +58,42 @@ class EditEndpoint:
         await send_body(send, 200, body, headers)
 
 
-async def while_connected(receive: Receive, work: Callable[[], Awaitable[Any]]) -> None:
-    """Run ``work`` until it is done or the client has left; then cancel it.
+async def while_connected(
+    receive: Receive, send: Send, work: Callable[[Send], Awaitable[None]]
+) -> None:
+    """Run ``work`` with ``send``, and cancel it when the client leaves before it is answered.
 
     The server never cancels a request by itself, and an edit for nobody costs money.
 
     :raises ClientLeft: when the client left first.
     """
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  an ASGI application runs in a task
+    answered = left = False
+
+    async def noting(message: Message) -> None:
+        nonlocal answered
+        answered = message["type"] == "http.response.body" and not message.get("more_body")
+        await send(message)
 
     async def watch() -> None:
+        nonlocal left
         while (await receive())["type"] != "http.disconnect":
             pass
+        # The end of an answer looks the same from here.
+        if not answered:
+            left = True
+            task.cancel()
 
-    async def run() -> None:
-        await work()
-
-    working, watching = spawn(run()), spawn(watch())
+    watching = spawn(watch())
     try:
-        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientLeft
-        await working
+        await work(noting)
+    except asyncio.CancelledError:
+        if left and task.uncancel() == 0:
+            raise ClientLeft from None
+        raise
     finally:
-        await cancel(working)
-        await cancel(watching)
+        watching.cancel()
 
 
 def _model_of_path(scope: Scope, fields: dict[str, Any]) -> None:

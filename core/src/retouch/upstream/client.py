@@ -37,6 +37,7 @@ _FAILURES: tuple[tuple[type[BaseException], type[UpstreamError]], ...] = (
     (aiohttp.ClientConnectorError, UpstreamUnreachable),
     (aiohttp.ConnectionTimeoutError, UpstreamUnreachable),
     (aiohttp.ServerFingerprintMismatch, UpstreamUnreachable),
+    (aiohttp.RedirectClientError, UpstreamError),
     (aiohttp.InvalidURL, UpstreamUnreachable),
     (aiohttp.ServerTimeoutError, UpstreamTimeout),
     (TimeoutError, UpstreamTimeout),
@@ -168,6 +169,7 @@ async def _read(response: aiohttp.ClientResponse, cap: int) -> bytes:
         size += len(piece)
         if size > cap:
             if response.status >= 300:
+                pieces.append(piece[: cap - size])
                 break
             raise UpstreamInvalid("The provider's answer is larger than this gateway accepts.")
         pieces.append(piece)

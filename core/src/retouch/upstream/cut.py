@@ -8,6 +8,7 @@ original bytes, so that only the small rest is parsed.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Mapping
 
 import pybase64
@@ -16,8 +17,9 @@ from retouch.errors import UpstreamInvalid
 
 #: Shorter strings are not worth the detour.
 MIN_CUT = 4096
-#: Starts every token; no base64 text can contain it.
-_MARK = "#"
+#: Starts every token; no provider can guess it, and no base64 text can contain it.
+_MARK = f"#{secrets.token_hex(8)}-"
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 
 class Cut:
@@ -35,10 +37,11 @@ class Cut:
 
         :raises UpstreamInvalid: when the text is not base64.
         """
-        found: str | memoryview = self._pictures.get(value, value)
-        if not _looks_like_base64(found):
+        found = self._pictures.get(value)
+        good = _is_base64(value) if found is None else _looks_like_base64(found)
+        if not good:
             raise UpstreamInvalid("The provider returned a picture that is not base64.")
-        return found
+        return value if found is None else found
 
 
 def cut(text: bytes, key: str) -> Cut:
@@ -47,7 +50,7 @@ def cut(text: bytes, key: str) -> Cut:
     Inside a JSON string every quote is escaped, so ``"key"`` followed by a colon can only be
     a key. A value with a backslash is left in place for the JSON parser.
     """
-    pattern = re.compile(rb'"' + re.escape(key.encode()) + rb'"\s*:\s*"')
+    pattern = re.compile(rb'(?<!\\)"' + re.escape(key.encode()) + rb'"\s*:\s*"')
     pictures: dict[str, memoryview] = {}
     view = memoryview(text)
     pieces: list[bytes | memoryview] = []
@@ -68,14 +71,15 @@ def cut(text: bytes, key: str) -> Cut:
     return Cut(b"".join(pieces) if pictures else text, pictures)
 
 
-def _looks_like_base64(value: str | memoryview) -> bool:
+def _is_base64(value: str) -> bool:
+    return len(value) % 4 == 0 and _BASE64.fullmatch(value) is not None
+
+
+def _looks_like_base64(value: memoryview) -> bool:
     """Whether head and tail decode; the middle is the receiver's to check."""
-    if not len(value) or len(value) % 4:
-        return False
-    ends = (value,) if len(value) <= 128 else (value[:64], value[-64:])
     try:
-        for part in ends:
-            pybase64.b64decode(bytes(part) if isinstance(part, memoryview) else part, validate=True)
+        for part in (value[:64], value[-64:]):
+            pybase64.b64decode(bytes(part), validate=True)
     except ValueError:
         return False
-    return True
+    return len(value) % 4 == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -10,6 +12,9 @@ from retouch.errors import UpstreamInvalid
 
 #: A frame holds one picture as base64; this is a 4K PNG several times over.
 MAX_FRAME_BYTES = 96 * 1024 * 1024
+
+
+_BLANK_LINE = re.compile(rb"\n\r?\n")
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -43,17 +48,14 @@ async def frames(chunks: AsyncIterator[bytes]) -> AsyncIterator[Frame]:
 
 def _frame_end(buffer: bytearray, start: int) -> tuple[int, int] | None:
     """Where the first blank line begins and where the next frame starts."""
-    found = [
-        (index, index + len(blank))
-        for blank in (b"\n\n", b"\r\n\r\n")
-        if (index := buffer.find(blank, start)) >= 0
-    ]
-    return min(found) if found else None
+    found = _BLANK_LINE.search(buffer, start)
+    return None if found is None else found.span()
 
 
 def _parse(text: bytes) -> Frame | None:
     event = ""
     data: list[bytes] = []
+    text = text.removeprefix(codecs.BOM_UTF8)
     for line in text.splitlines() if b"\r" in text else text.split(b"\n"):
         name, _, value = line.partition(b":")
         value = value[1:] if value.startswith(b" ") else value
