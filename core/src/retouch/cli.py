@@ -80,10 +80,37 @@ def _serve(options: argparse.Namespace) -> int:
 def prepare(options: argparse.Namespace) -> tuple[Config, Plugins, Routes]:
     """Configuration, plugins and routes, with warnings said on standard error.
 
-    :raises ConfigError: with every fault.
+    :raises ConfigError: with every fault, of the file and of what the plugins make of it.
     """
-    config = configuration.load(options.config)
+    config, faults = _read(options.config)
     loaded = plugin_loader.load(config.plugins.enabled)
+    _warn(config, loaded)
+    try:
+        routes = routing.build(config, loaded)
+    except ConfigError as error:
+        faults = faults + error.faults
+    if faults:
+        raise ConfigError(faults)
+    config = configuration.with_server(
+        config,
+        getattr(options, "host", None),
+        getattr(options, "port", None),
+        getattr(options, "workers", None),
+    )
+    return config, loaded, routes
+
+
+def _read(path: Path | None) -> tuple[Config, list[Fault]]:
+    """The configuration as far as it could be read, and what is wrong with it."""
+    try:
+        return configuration.load(path), []
+    except ConfigError as error:
+        if error.partial is None:
+            raise
+        return error.partial, error.faults
+
+
+def _warn(config: Config, loaded: Plugins) -> None:
     for plugin in loaded.found:
         if plugin.error is not None:
             print(
@@ -102,13 +129,6 @@ def prepare(options: argparse.Namespace) -> tuple[Config, Plugins, Routes]:
             '{ env = "NAME" } or { file = "path" }',
             file=sys.stderr,
         )
-    config = configuration.with_server(
-        config,
-        getattr(options, "host", None),
-        getattr(options, "port", None),
-        getattr(options, "workers", None),
-    )
-    return config, loaded, routing.build(config, loaded)
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -119,7 +139,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _plugins(options: argparse.Namespace) -> int:
     # A configuration with faults must not hide the plugins that would explain them.
-    config = configuration.load(options.config)
+    config, _ = _read(options.config)
     loaded = plugin_loader.load(config.plugins.enabled)
     for plugin in loaded.found:
         what = "provider" if plugin.info is not None else "cross-cutting"

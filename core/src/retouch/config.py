@@ -7,6 +7,7 @@ they point at before anything else looks at them. Only ``load`` reads files and 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,13 +16,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from retouch.decoding import Fault, decode_struct, fields_of
+from retouch.decoding import Fault, decode_struct, did_you_mean, fields_of
 from retouch.types import Secret
 
 #: Addresses that only this machine can reach; any other needs keys.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 #: Names of accounts and keys appear in URLs, model names and logs.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+NAME_RULE = "a name of at most 64 letters, digits, dots, dashes and underscores"
 
 MIB = 1024 * 1024
 
@@ -58,8 +60,10 @@ class PluginsConfig(msgspec.Struct, frozen=True, kw_only=True):
 class KeyConfig(msgspec.Struct, frozen=True, kw_only=True):
     """``[[keys]]``: one gateway key, known only by its SHA-256."""
 
-    name: Annotated[str, Meta(pattern=NAME_PATTERN)]
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    name: Annotated[str, Meta(pattern=NAME_PATTERN, description=NAME_RULE)]
+    sha256: Annotated[
+        str, Meta(pattern=r"^[0-9a-f]{64}$", description="64 hexadecimal digits in lower case")
+    ]
     accounts: tuple[str, ...] | None = None
 
 
@@ -91,10 +95,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; ``faults`` says everything that is wrong."""
+    """The configuration cannot be used.
 
-    def __init__(self, faults: list[Fault]) -> None:
+    :ivar faults: everything that is wrong.
+    :ivar partial: what could be read in spite of it, to look for further faults in.
+    """
+
+    def __init__(self, faults: list[Fault], partial: Config | None = None) -> None:
         self.faults = faults
+        self.partial = partial
         super().__init__("\n".join(map(str, faults)))
 
 
@@ -126,7 +135,10 @@ def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
 
 
 def parse(document: Mapping[str, Any], environ: Mapping[str, str], folder: Path = Path()) -> Config:
-    """A configuration from a decoded file; relative secret files start at ``folder``."""
+    """A configuration from a decoded file; relative secret files start at ``folder``.
+
+    :raises ConfigError: with every fault, and with what could be read.
+    """
     faults: list[Fault] = []
     resolved = _resolve(document, "", environ, folder, faults)
     found: dict[str, Any] = {}
@@ -138,30 +150,32 @@ def parse(document: Mapping[str, Any], environ: Mapping[str, str], folder: Path 
             found[name] = section
     found["keys"] = _keys(resolved.get("keys", []), faults)
     found["accounts"] = _accounts(resolved.get("accounts", {}), faults)
-    known = {*_SECTIONS, "keys", "accounts"}
-    faults += [Fault(name, "unknown section") for name in resolved if name not in known]
-    if not faults:
-        config = Config(**found)
-        faults += _consistency(config)
+    known = (*_SECTIONS, "keys", "accounts")
+    faults += [
+        Fault(name, f"unknown section{did_you_mean(name, known)}")
+        for name in resolved
+        if name not in known
+    ]
+    config = Config(**found)
+    faults += _consistency(config, resolved)
     if faults:
-        raise ConfigError(faults)
+        raise ConfigError(faults, config)
     return config
 
 
 def with_server(config: Config, host: str | None, port: int | None, workers: int | None) -> Config:
     """``config`` with what the command line says.
 
-    :raises ConfigError: for a host that others can reach while no key is configured.
+    :raises ConfigError: for a value out of bounds, and for a host that others can reach while
+        no key is configured.
     """
-    server = config.server
-    changed = msgspec.structs.replace(
-        server,
-        host=server.host if host is None else host,
-        port=server.port if port is None else port,
-        workers=server.workers if workers is None else workers,
-    )
-    config = msgspec.structs.replace(config, server=changed)
-    if faults := _consistency(config):
+    given = {"host": host, "port": port, "workers": workers}
+    changes = {name: value for name, value in given.items() if value is not None}
+    server = decode_struct({**msgspec.to_builtins(config.server), **changes}, ServerConfig)
+    if isinstance(server, list):
+        raise ConfigError([Fault(f"--{fault.path}", fault.message) for fault in server])
+    config = msgspec.structs.replace(config, server=server)
+    if faults := _reachable(config, any_key=bool(config.keys)):
         raise ConfigError(faults)
     return config
 
@@ -181,9 +195,11 @@ def plain_secrets(config: Config, settings: Mapping[str, type[msgspec.Struct]]) 
 
 def secret_hook(kind: type, value: Any) -> Any:
     """msgspec's hook that makes a ``Secret`` of text."""
-    if kind is Secret and isinstance(value, str):
-        return Secret(str(value))
-    raise NotImplementedError
+    if kind is not Secret:
+        raise NotImplementedError
+    if not isinstance(value, str):
+        raise ValueError("a secret is text")  # noqa: TRY004 - msgspec reports a ValueError
+    return Secret(str(value))
 
 
 class _Referenced(str):
@@ -223,10 +239,13 @@ def _from_environment(
 
 def _from_file(file: Path, path: str, faults: list[Fault]) -> _Referenced:
     try:
-        return _Referenced(file.read_text("utf-8").strip())
+        text = file.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):
         faults.append(Fault(path, f"the file {file} cannot be read"))
         return _Referenced("")
+    if not text:
+        faults.append(Fault(path, f"the file {file} is empty"))
+    return _Referenced(text)
 
 
 def _table(value: Any, path: str, faults: list[Fault]) -> dict[str, Any]:
@@ -266,34 +285,42 @@ def _accounts(value: Any, faults: list[Fault]) -> dict[str, AccountConfig]:
     return accounts
 
 
-def _consistency(config: Config) -> list[Fault]:
+def _consistency(config: Config, document: Mapping[str, Any]) -> list[Fault]:
+    """What is wrong between sections; ``document`` also has what is wrong within one."""
     faults = []
-    if not config.accounts:
+    accounts = document.get("accounts")
+    if not accounts:
         faults.append(Fault("accounts", "at least one account is needed"))
+    names = list(accounts) if isinstance(accounts, dict) else []
     faults += [
-        Fault(f"accounts.{name}", "a name has letters, digits, dots, dashes and underscores")
-        for name in config.accounts
-        if not name.replace("-", "").replace("_", "").replace(".", "").isalnum()
-        or not name.isascii()
+        Fault(f"accounts.{name}", f"must be {NAME_RULE}")
+        for name in names
+        if re.fullmatch(NAME_PATTERN, name) is None
     ]
-    for index, key in enumerate(config.keys):
+    for key in config.keys:
         faults += [
-            Fault(f"keys[{index}].accounts", f"there is no account `{name}`")
+            Fault(f"keys.{key.name}.accounts", f"there is no account `{name}`")
             for name in key.accounts or ()
-            if name not in config.accounts
+            if name not in names
         ]
-    names = [key.name for key in config.keys]
-    faults += [
-        Fault("keys", f"the name `{name}` is used twice")
-        for name in sorted(set(names))
-        if names.count(name) > 1
-    ]
-    if config.server.host not in LOOPBACK_HOSTS and not config.keys:
-        faults.append(
-            Fault(
-                "server.host",
-                f"{config.server.host} can be reached by others, so at least one [[keys]] is "
-                "needed; `retouch keys new NAME` makes one",
-            )
+    for what in ("name", "sha256"):
+        values = [getattr(key, what) for key in config.keys]
+        faults += [
+            Fault("keys", f"the {what} `{value}` is used twice")
+            for value in sorted(set(values))
+            if values.count(value) > 1
+        ]
+    return faults + _reachable(config, any_key=bool(document.get("keys")))
+
+
+def _reachable(config: Config, *, any_key: bool) -> list[Fault]:
+    host = config.server.host
+    if any_key or host in LOOPBACK_HOSTS:
+        return []
+    return [
+        Fault(
+            "server.host",
+            f"{host or 'every address'} can be reached by others, so at least one [[keys]] is "
+            "needed; `retouch keys new NAME` makes one",
         )
-    return faults
+    ]

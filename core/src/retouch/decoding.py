@@ -54,7 +54,7 @@ def decode_struct(
     """
     fields = fields_of(kind)
     faults = [
-        Fault(_join(path, name), f"unknown key{_did_you_mean(name, fields)}")
+        Fault(_join(path, name), f"unknown key{did_you_mean(name, fields)}")
         for name in values
         if name not in fields
     ]
@@ -71,7 +71,12 @@ def decode_struct(
             faults += value
         else:
             found[field.name] = value
-    return faults or kind(**found)
+    if faults:
+        return faults
+    try:
+        return kind(**found)
+    except (TypeError, ValueError) as error:  # the struct's own ``__post_init__``
+        return [Fault(path, str(error))]
 
 
 def decode_value(
@@ -119,11 +124,14 @@ def _describe_number(info: inspect.IntType | inspect.FloatType) -> str:
     what = "a whole number" if isinstance(info, inspect.IntType) else "a number"
     if info.ge is not None and info.le is not None:
         return f"{what} from {info.ge} to {info.le}"
-    if info.ge is not None:
-        return f"{what} of at least {info.ge}"
-    if info.gt is not None:
-        return f"{what} above {info.gt}"
-    return what if info.le is None else f"{what} of at most {info.le}"
+    bounds = (
+        ("of at least", info.ge),
+        ("above", info.gt),
+        ("at most", info.le),
+        ("below", info.lt),
+    )
+    said = " and ".join(f"{word} {bound}" for word, bound in bounds if bound is not None)
+    return f"{what} {said}" if said else what
 
 
 @functools.cache
@@ -142,7 +150,8 @@ def _nested_struct(kind: Any) -> type[msgspec.Struct] | None:
     return info.cls if isinstance(info, inspect.StructType) else None
 
 
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name; empty if nothing is like it."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean `{close[0]}`?" if close else ""
 

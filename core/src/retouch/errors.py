@@ -226,7 +226,7 @@ class UpstreamTimeout(UpstreamError):
 class UpstreamRefused(UpstreamError):
     """The provider's own refusal, passed on with its status, type, code and param."""
 
-    retry = None
+    retry: bool | None = None
 
     def __init__(self, status: int, message: str, *, type: str | None = None, **rest: Any) -> None:
         self.status = status

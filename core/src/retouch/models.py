@@ -62,12 +62,12 @@ def load_models(text: str) -> tuple[ModelInfo, ...]:
     )
 
 
-def overridden(model: ModelInfo, changes: dict[str, object]) -> ModelInfo:
-    """``model`` with the keys that a configuration sets; ``capabilities`` merge key by key.
+def overridden(model: ModelInfo, changes: dict[str, object]) -> dict[str, object]:
+    """``model`` with the keys that a configuration sets, still to be decoded.
 
-    :raises msgspec.ValidationError: naming the key, for an override that does not fit.
+    ``capabilities`` merge key by key.
     """
-    return msgspec.convert(_merged(msgspec.to_builtins(model), changes), ModelInfo)
+    return _merged(msgspec.to_builtins(model), changes)
 
 
 def _merged(base: dict[str, object], top: dict[str, object]) -> dict[str, object]:

@@ -113,7 +113,7 @@ def _load_one(manager: pluggy.PluginManager, point: metadata.EntryPoint) -> Plug
         module = point.load()
         info = register(manager, point.name, module)
     except Exception as error:
-        if module is not None and manager.is_registered(module):
+        if module is not None and manager.get_plugin(point.name) is module:
             manager.unregister(module)
         reason = str(error) if isinstance(error, PluginError) else _reason(error)
         return Plugin(name=point.name, distribution=distribution, version=version, error=reason)

@@ -15,7 +15,8 @@ MIN_SECRET_CHARS = 6
 
 def redact(text: str, settings: Any) -> str:
     """``text`` with every secret of ``settings`` replaced by ``***``."""
-    for secret in secrets(settings):
+    # The longest first: one secret may be the beginning of another.
+    for secret in sorted(secrets(settings), key=len, reverse=True):
         if len(secret) >= MIN_SECRET_CHARS:
             text = text.replace(secret, "***")
     return text

@@ -143,13 +143,14 @@ def _models(
     models = dict(known)
     for name, table in account.common.models.items():
         path = f"accounts.{account.name}.models.{name}"
-        base = known.get(table.get("id", name)) or ModelInfo(
+        base = known.get(str(table.get("id", name))) or ModelInfo(
             id=name, capabilities=info.default or Capabilities()
         )
-        try:
-            models[name] = overridden(base, table)
-        except msgspec.ValidationError as error:
-            faults.append(Fault(path, str(error)))
+        model = decode_struct(overridden(base, table), ModelInfo, path=path)
+        if isinstance(model, list):
+            faults += model
+        else:
+            models[name] = model
     return models
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from retouch.capabilities import check
-from retouch.decoding import decode_struct, decode_value, fields_of
+from retouch.decoding import Fault, decode_struct, decode_value, fields_of
 from retouch.errors import InvalidRequest, UnknownParameter
 from retouch.media.masks import Mask, check_mask
 from retouch.routing import Route
@@ -145,7 +145,7 @@ def extra_headers(value: Any) -> dict[str, str]:
         if not isinstance(text, str):
             raise InvalidRequest("`extra_headers` values must be text.", param="extra_headers")
         lower = name.lower()
-        valid = bool(name) and _HEADER_NAME_CHARS.issuperset(name) and _valid_value(text)
+        valid = 0 < len(name) <= 128 and _HEADER_NAME_CHARS.issuperset(name) and _valid_value(text)
         if not valid:
             raise InvalidRequest(
                 "`extra_headers` has a name or value that is not valid in HTTP.",
@@ -194,10 +194,7 @@ def _parameters(fields: dict[str, Any], text: bool) -> dict[str, Any]:
             continue
         decoded = decode_value(value, field.type, path=field.name, strict=not text)
         if isinstance(decoded, list):
-            fault = decoded[0]
-            raise InvalidRequest(
-                f"`{fault.path}` {fault.message}.", param=field.name, code="invalid_value"
-            )
+            raise _invalid(decoded[0])
         found[field.name] = decoded
     return found
 
@@ -220,13 +217,15 @@ def _options(fields: dict[str, Any], route: Route, text: bool) -> tuple[Any, dic
     }
     options = decode_struct(given, kind, strict=not text)
     if isinstance(options, list):
-        fault = options[0]
-        raise InvalidRequest(
-            f"`{fault.path}` {fault.message}.",
-            param=fault.path.partition(".")[0],
-            code="invalid_value",
-        )
+        raise _invalid(options[0])
     return options, extra
+
+
+def _invalid(fault: Fault) -> InvalidRequest:
+    named = f"`{fault.path}` " if fault.path else ""
+    param = fault.path.partition(".")[0] or None
+    message = f"{named}{fault.message.rstrip('.')}."
+    return InvalidRequest(message, param=param, code="invalid_value")
 
 
 def _mask(submission: Submission) -> Mask | PictureUrl | PictureFile | None:

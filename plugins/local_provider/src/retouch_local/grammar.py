@@ -87,10 +87,10 @@ class Sides(msgspec.Struct, frozen=True):
         found = _PAIR.fullmatch(text)
         if found is None or found[2] not in self.marks:
             return None
-        width, height = int(found[1]), int(found[3])
-        if found[2] == "x":
-            return Size(width, height) if 1 <= min(width, height) <= MAX_SIDE else None
-        return Ratio(width, height) if 1 <= min(width, height) <= MAX_SIDE else None
+        sides = int(found[1]), int(found[3])
+        if not 1 <= min(sides) <= max(sides) <= MAX_SIDE:
+            return None
+        return Size(*sides) if found[2] == "x" else Ratio(*sides)
 
     def __str__(self) -> str:
         forms = {"x": "a size `WIDTHxHEIGHT`", ":": "a ratio `WIDTH:HEIGHT`"}

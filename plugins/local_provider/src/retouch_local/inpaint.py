@@ -10,7 +10,6 @@ large, filled at a fraction of its size. Only pixels of the hole are pasted back
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -19,30 +18,35 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from retouch import InvalidImage, InvalidRequest, UpstreamError
-from retouch_local.regions import Area, Region, regions
+from retouch_local.regions import Area, Region, find_regions
 
 Pixels = NDArray[np.uint8]
 
 #: Beyond this share of the picture, what is left says too little about what was lost.
 MAX_SHARE = 0.6
-#: Bounds of the work. A window of 768x512 pixels with a hole of 24,000 takes about two
-#: seconds on one core; the hole weighs most.
+#: A larger window is reduced until its longer side is at most this (pixels).
 MAX_WINDOW_SIDE = 768
-MAX_HOLE_PIXELS = 24_000
-#: However large the hole, its window is not shrunk below this side: too little would be left.
+#: The work is to find a source for every pixel whose patch reaches into a hole. All windows
+#: are reduced further if there are more of them: 30,000 take about two seconds on one core.
+MAX_WORK = 30_000
+#: But for that no window is reduced below this side: too little would be left of it.
 MIN_WINDOW_SIDE = 320
 #: Patches reach this far from their centre. Larger ones follow structures less well.
 PATCH_RADIUS = 3
 #: How much a patch from elsewhere in the picture counts as unlike, in comparison with how
 #: unlike it looks. Rows weigh more than columns since a photograph is made of layers (sky,
-#: horizon, ground): without this the sky grows down into the clouds. Both found by eye on the
-#: photographs of ``examples/photos``.
-PLACE_WEIGHT = 0.01
-COLUMN_WEIGHT = 0.25
+#: horizon, ground): without this the sky grows down into the clouds.
+PLACE_WEIGHT = 0.02
+COLUMN_WEIGHT = 0.5
+#: By how much every place is shifted at random, which also keeps textures from lining up in
+#: rows. Like the weights found by eye on the photographs of ``examples/photos``.
+PLACE_JITTER = 0.02
 
-#: The native code is safe to run in several threads, but its seed is one for the process and
-#: is read somewhere after a call began, so that a seeded call must be alone.
-_seeded_call = threading.Lock()
+# The native code is safe to run in several threads, but keeps one seed for the process and
+# reads it some time after a call began. So it stays the same, and an edit's own seed goes
+# into the places, which belong to one call alone.
+if patchmatch.patchmatch_available:
+    patchmatch.set_random_seed(0)
 
 
 def check_share(mask: Image.Image) -> None:
@@ -78,7 +82,7 @@ def fill(
 
     :param picture: ``RGB`` or ``RGBA``; not changed.
     :param mask: grey and of the picture's size; above 0 is filled.
-    :param seed: the same one gives the same pixels; taken modulo 2**32.
+    :param seed: 0 or more; the same one gives the same pixels.
     :param checkpoint: called before each hole; whatever it raises ends the work.
     :raises InvalidImage: with ``param="image"``, when all around a hole is transparent.
     :raises UpstreamError: when PatchMatch has no native library for this system.
@@ -90,10 +94,11 @@ def fill(
     if picture.mode == "RGBA":
         blocked |= np.asarray(picture.getchannel("A")) == 0
     filled = picture.convert("RGB")
-    hole_pixels = int(np.count_nonzero(unknown))
-    for region in regions(unknown):
+    found = find_regions(unknown)
+    excess = max(1, sum(_work(region) for region in found) / MAX_WORK)
+    for region in found:
         checkpoint()
-        _fill_region(filled, region, blocked, hole_pixels, seed)
+        _fill_region(filled, region, blocked, _reduction(region, excess), seed)
     if picture.mode == "RGBA":
         alpha = picture.getchannel("A")
         alpha.paste(255, mask=mask.point(lambda level: 255 * (level > 0)))
@@ -101,20 +106,37 @@ def fill(
     return filled
 
 
+def _work(region: Region) -> int:
+    """How many pixels of a window need a source, at the window's largest allowed size."""
+    reduced = _grey(region.hole).reduce(_reduction(region))
+    reach = ImageFilter.MaxFilter(2 * PATCH_RADIUS + 1)
+    return int(np.count_nonzero(np.asarray(reduced.filter(reach))))
+
+
+def _reduction(region: Region, excess: float = 1) -> int:
+    """The whole number by which the sides of a window are divided before it is filled.
+
+    :param excess: how many times too much work it would be otherwise.
+    """
+    side: int = max(region.hole.shape)
+    by_side = math.ceil(side / MAX_WINDOW_SIDE)
+    by_work = math.ceil(min(by_side * math.sqrt(excess), side / MIN_WINDOW_SIDE))
+    return max(by_side, by_work)
+
+
 def _fill_region(
-    picture: Image.Image, region: Region, blocked: Area, hole_pixels: int, seed: int
+    picture: Image.Image, region: Region, blocked: Area, factor: int, seed: int
 ) -> None:
     """Fill one hole, in place.
 
     :param picture: ``RGB``.
     :param blocked: pixels of the picture that are not to be copied from; once filled they may.
-    :param hole_pixels: of all holes of this mask together.
+    :param factor: by which the sides of the region are divided before.
     """
     left, top, right, bottom = region.box
     blocked = blocked[top:bottom, left:right]
     blocked &= ~region.hole
     size = right - left, bottom - top
-    factor = _reduction(size, hole_pixels)
     pixels, hole = _reduced(picture.crop(region.box), region.hole, factor)
     useless = (np.asarray(_grey(blocked).reduce(factor)) > 0) & ~hole
     if (hole | useless).all():
@@ -144,13 +166,6 @@ def _reduced(window: Image.Image, hole: Area, factor: int) -> tuple[Pixels, Area
     return means.round().clip(0, 255).astype(np.uint8), _grown(known < 128)
 
 
-def _reduction(size: tuple[int, int], hole_pixels: int) -> int:
-    """By which whole number the sides of a window are divided before it is filled."""
-    side = max(size)
-    by_hole = min(math.sqrt(hole_pixels / MAX_HOLE_PIXELS), side / MIN_WINDOW_SIDE)
-    return max(math.ceil(side / MAX_WINDOW_SIDE), math.ceil(by_hole))
-
-
 def _grey(area: Area) -> Image.Image:
     return Image.fromarray(area.astype(np.uint8) * 255)
 
@@ -166,25 +181,23 @@ def _grown(hole: Area) -> Area:
 
 
 def _patchmatch(pixels: Pixels, hole: Area, blocked: Area, seed: int) -> Pixels:
-    with _seeded_call:
-        patchmatch.set_random_seed(seed)
-        return patchmatch.inpaint_regularity(
-            pixels,
-            hole,
-            _places(hole.shape),
-            global_mask=blocked if blocked.any() else None,
-            patch_size=PATCH_RADIUS,
-            guide_weight=PLACE_WEIGHT,
-        )
+    return patchmatch.inpaint_regularity(
+        pixels,
+        hole,
+        _places(hole.shape, seed),
+        global_mask=blocked if blocked.any() else None,
+        patch_size=PATCH_RADIUS,
+        guide_weight=PLACE_WEIGHT,
+    )
 
 
-def _places(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Where each pixel is, from 0 to 0.5 along the longer side: the library's map of places.
+def _places(shape: tuple[int, ...], seed: int) -> NDArray[np.float32]:
+    """Where each pixel is, from 0 to about 0.5 along the longer side: the library's map.
 
-    Its coordinates wrap around at 1, so that two pixels can be at most 0.5 apart.
+    Its coordinates wrap around at 1, so that no two pixels can be farther apart than 0.5.
     """
     height, width = shape
-    places = np.zeros((height, width, 3), np.float32)
-    places[..., 0] = np.arange(height)[:, np.newaxis] / (2 * max(shape))
-    places[..., 1] = np.arange(width) / (2 * max(shape)) * COLUMN_WEIGHT
+    places = np.random.default_rng(seed).random((height, width, 3), np.float32) * PLACE_JITTER
+    places[..., 0] += np.arange(height)[:, np.newaxis] / (2 * max(shape))
+    places[..., 1] += np.arange(width) / (2 * max(shape)) * COLUMN_WEIGHT
     return places

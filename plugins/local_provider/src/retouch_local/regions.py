@@ -30,7 +30,7 @@ class Region(msgspec.Struct, frozen=True):
     hole: Area
 
 
-def regions(unknown: Area) -> list[Region]:
+def find_regions(unknown: Area) -> list[Region]:
     """The separate holes of a mask: at least one, at most ``MAX_REGIONS``.
 
     Holes closer than a sixty-fourth of the picture count as one. Every unknown pixel is in
