@@ -27,8 +27,8 @@ MAX_SHARE = 0.6
 #: A larger window is reduced until its longer side is at most this (pixels).
 MAX_WINDOW_SIDE = 768
 #: The work is to find a source for every pixel whose patch reaches into a hole. All windows
-#: are reduced further if there are more of them: 30,000 take about two seconds on one core.
-MAX_WORK = 30_000
+#: are reduced further if there are more of them; so many take about three seconds on one core.
+MAX_WORK = 20_000
 #: But for that no window is reduced below this side: too little would be left of it.
 MIN_WINDOW_SIDE = 320
 #: Patches reach this far from their centre. Larger ones follow structures less well.
@@ -36,11 +36,11 @@ PATCH_RADIUS = 3
 #: How much a patch from elsewhere in the picture counts as unlike, in comparison with how
 #: unlike it looks. Rows weigh more than columns since a photograph is made of layers (sky,
 #: horizon, ground): without this the sky grows down into the clouds.
-PLACE_WEIGHT = 0.02
+PLACE_WEIGHT = 0.01
 COLUMN_WEIGHT = 0.5
 #: By how much every place is shifted at random, which also keeps textures from lining up in
 #: rows. Like the weights found by eye on the photographs of ``examples/photos``.
-PLACE_JITTER = 0.02
+PLACE_JITTER = 0.005
 
 # The native code is safe to run in several threads, but keeps one seed for the process and
 # reads it some time after a call began. So it stays the same, and an edit's own seed goes
