@@ -160,6 +160,10 @@ def test_faults_between_sections_are_named_together_with_those_within() -> None:
         "limits.fan_out",
         "accounts",
     ]
+    assert paths(f'[server]\nhost = "0.0.0.0"\nprot = 1\n{ACCOUNT}') == [
+        "server.prot",
+        "server.host",
+    ]
     assert paths(f'[server]\nhost = "0.0.0.0"\n[limits]\nfan_out = 0\n{ACCOUNT}') == [
         "limits.fan_out",
         "server.host",

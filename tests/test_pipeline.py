@@ -222,7 +222,7 @@ async def test_every_validator_runs() -> None:
     assert (await run(studio, Strict(), user="me")).result.images
 
 
-async def test_a_mask_is_converted_off_the_event_loop() -> None:
+async def test_masks_and_transparency_are_converted_off_the_event_loop() -> None:
     threads = []
 
     class Threads(Studio):
@@ -236,7 +236,9 @@ async def test_a_mask_is_converted_off_the_event_loop() -> None:
     async with opened(configuration(), Threads()) as edits:
         await edits.prepare(given, ANYBODY, "r").run()
         await edits.prepare(submission("rich"), ANYBODY, "r").run()
-    assert threads == [False, True]
+        given.images, given.mask = (inspect(Blob(mask(8, 8))),), None
+        await edits.prepare(given, ANYBODY, "r").run()
+    assert threads == [False, True, False]
 
 
 # --- n above what a model makes in one call ---------------------------------------------

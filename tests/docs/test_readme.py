@@ -41,13 +41,11 @@ def test_the_sdk_program_edits_the_photo(shared_gateway: Gateway, folder: Path) 
 
 def test_what_make_run_prints_works(folder: Path) -> None:
     """``make run`` on a free port; then its curl line and its program, as printed."""
-    environment = {**os.environ, "PYTHON": sys.executable}
     with subprocess.Popen(
         [ROOT / "scripts" / "run", "--port", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=environment,
     ) as served:
         try:
             assert served.stdout is not None

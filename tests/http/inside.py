@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Annotated, Any
 
+import httpx2
 import msgspec
 import uvicorn
 from msgspec import Meta
@@ -36,12 +37,12 @@ from retouch import (
 )
 from retouch.config import Config, parse
 from retouch.http.app import create_app
-from retouch.http.protocol import GatewayProtocol
 from retouch.media.blob import Blob
 from retouch.media.pictures import inspect
 from retouch.pipeline import Edits
 from retouch.plugins import Plugin, Plugins, new_manager, register
 from retouch.routing import Caller, Routes, build
+from retouch.server import _uvicorn
 from retouch.submission import Submission
 from retouch.upstream.client import Client
 from tests.fakes.pictures import picture
@@ -75,7 +76,7 @@ READY_SECONDS = 10
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of the scripted provider."""
 
-    api_key: Secret = Secret(KEY)
+    api_key: Secret = msgspec.field(default_factory=lambda: Secret(KEY))
     region: str = "here"
 
 
@@ -246,17 +247,9 @@ class Door:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.address: tuple[str, int] = self._socket.getsockname()
         self.url = "http://{}:{}".format(*self.address)
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                create_app(config, routes(config, *modules)),
-                http=GatewayProtocol,
-                ws="none",
-                lifespan="on",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=5,
-            )
-        )
+        #: One client for all tests: making one reads every certificate of the machine.
+        self.http = httpx2.Client(base_url=self.url, verify=False, trust_env=False)
+        self._server = uvicorn.Server(_uvicorn(create_app(config, routes(config, *modules))))
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         deadline = time.monotonic() + READY_SECONDS
@@ -266,6 +259,7 @@ class Door:
 
     def stop(self) -> None:
         """Stop it and wait until it has."""
+        self.http.close()
         self._server.should_exit = True
         self._thread.join(READY_SECONDS)
         self._socket.close()

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retouch import Blob
-from retouch.media.blob import CHUNK_SIZE, SPOOL_THRESHOLD, BlobWriter, Spool
+from retouch.media.blob import CHUNK_SIZE, SPOOL_THRESHOLD, BlobWriter, Budget, Spool, budget
 
 LARGE = random.Random(7).randbytes(SPOOL_THRESHOLD + 3 * CHUNK_SIZE + 5)
 
@@ -30,6 +30,14 @@ def written(data: bytes, piece: int = 100_000) -> Blob:
     for start in range(0, len(data), piece):
         writer.write(data[start : start + piece])
     return writer.finish()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_room() -> Iterator[None]:
+    """Everything above the threshold goes to a file, unless a test makes room."""
+    before, budget.limit = budget.limit, 0
+    yield
+    budget.limit = before
 
 
 @pytest.fixture(autouse=True)
@@ -59,15 +67,57 @@ def test_read_again_and_again(size: int) -> None:
     data = LARGE[:size]
     for blob in (Blob(data), written(data)):
         assert b"".join(blob.chunks()) == data
-        assert b"".join(blob.chunks(1_000)) == data
         assert b"".join(blob.chunks()) == data
         assert blob.sha256() == hashlib.sha256(data).hexdigest()
 
 
-def test_chunks_of_a_file_have_the_size_that_was_asked_for() -> None:
-    blob = written(LARGE)
-    sizes = [len(chunk) for chunk in blob.chunks(100_000)]
-    assert sizes == [100_000] * (len(LARGE) // 100_000) + [len(LARGE) % 100_000]
+def test_chunks_of_a_file_have_one_size() -> None:
+    sizes = [len(chunk) for chunk in written(LARGE).chunks()]
+    assert sizes == [CHUNK_SIZE] * (len(LARGE) // CHUNK_SIZE) + [len(LARGE) % CHUNK_SIZE]
+
+
+class TestRoomInMemory:
+    """Blobs above the threshold stay in memory while the process has room for them."""
+
+    @pytest.fixture
+    def room(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Budget]:
+        """Room for two of ``LARGE``, all of it given back at the end of the test."""
+        monkeypatch.setattr(budget, "limit", 2 * len(LARGE) + 1)
+        gc.collect()
+        used = budget.used
+        yield budget
+        gc.collect()
+        assert budget.used == used
+
+    def test_until_it_is_full(self, room: Budget) -> None:
+        first, second, third = written(LARGE), written(LARGE), written(LARGE)
+        assert ["memory" in repr(blob) for blob in (first, second, third)] == [True, True, False]
+        assert first.read() == second.read() == third.read() == LARGE
+        first.close()
+        assert "memory" in repr(written(LARGE))
+
+    def test_pieces_are_not_joined(self, room: Budget) -> None:
+        blob = written(LARGE, 300_000)
+        assert [len(chunk) for chunk in blob.chunks()] == [300_000] * 6 + [len(LARGE) - 1_800_000]
+        assert blob.piece(600_001) == (600_000, LARGE[600_000:900_000])
+        assert blob.piece(len(LARGE)) == (len(LARGE), b"")
+        assert blob.read(299_999, 300_002) == LARGE[299_999:600_001]
+
+    def test_an_unfinished_writer_gives_its_room_back(self, room: Budget) -> None:
+        writer = BlobWriter()
+        writer.write(LARGE)
+        assert room.used == len(LARGE)
+        writer.close()
+        assert room.used == 0
+
+    def test_what_outgrows_memory_moves_to_a_file(
+        self, room: Budget, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("retouch.media.blob.MAX_IN_MEMORY", len(LARGE) - 1)
+        blob = written(LARGE)
+        assert "on disk" in repr(blob)
+        assert blob.read() == LARGE
+        assert room.used == 0
 
 
 def test_two_readers_at_once_do_not_disturb_each_other() -> None:

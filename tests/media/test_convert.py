@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from retouch import Blob, InvalidImage, Picture
-from retouch.media.blob import CHUNK_SIZE, SPOOL_THRESHOLD
+from retouch.media.blob import CHUNK_SIZE, SPOOL_THRESHOLD, budget
 from retouch.media.convert import convert, flatten, upright
 from retouch.media.pictures import inspect
 from retouch.types import PictureFormat
@@ -295,7 +295,8 @@ def test_upright_jpeg() -> None:
     assert mean_difference(opened(result.blob), clockwise) < 0.5
 
 
-def test_a_large_result_goes_to_disk() -> None:
+def test_a_large_result_goes_to_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "limit", 0)
     noise = Image.frombytes("RGB", (700, 700), random.Random(3).randbytes(3 * 700 * 700))
     result = convert(pillow(noise, "WEBP", lossless=True, quality=0, method=0), "webp", "png")
     assert result.size > SPOOL_THRESHOLD + CHUNK_SIZE

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.testing.broken_providers import ACME, FAULTS, Fault
+from tests.testing.broken_answers import ANSWER_FAULTS
+from tests.testing.broken_providers import ACME, REQUEST_FAULTS, Fault
+from tests.testing.packages import run
 
+FAULTS = REQUEST_FAULTS + ANSWER_FAULTS
 BASE = "(ProviderContract):\n"
 #: Seconds that the kit waits for something that must happen; most faults need none of it.
 PATIENCE = "    patience = 4.0\n"
+#: About 60 runs of the kit, a second each on an idle machine.
+RUN_SECONDS = 400
 INI = "[pytest]\nfilterwarnings = error\naddopts = --strict-config --strict-markers\n"
 
 
@@ -34,19 +36,12 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, set[str]]:
     options = ["-q", "--tb=short", "-n", "2", "--dist=loadfile", "--timeout=60"]
     # The kit needs neither of the two plugins.
     options += ["-p", "no:cacheprovider", "-p", "no:asyncio", f"--junitxml={report}"]
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", *options],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *_inherited()])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert report.exists(), run.stdout[-4000:] + run.stderr[-4000:]
+    done = run("pytest", *options, sites=(folder,), folder=folder, timeout=RUN_SECONDS)
+    assert report.exists(), done.stdout[-4000:] + done.stderr[-4000:]
     return _failures(report)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(RUN_SECONDS + 20)
 def test_the_example_without_a_fault_passes(failed: Mapping[str, set[str]]) -> None:
     assert failed["test_acme"] == set()
 
@@ -64,10 +59,6 @@ def _install(folder: Path, entry_points: list[str]) -> None:
         "Metadata-Version: 2.1\nName: broken-providers\nVersion: 1\n"
     )
     (metadata / "entry_points.txt").write_text("[retouch]\n" + "\n".join(entry_points) + "\n")
-
-
-def _inherited() -> list[str]:
-    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
 
 
 def _failures(report: Path) -> dict[str, set[str]]:

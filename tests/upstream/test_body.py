@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from retouch.media.blob import CHUNK_SIZE, SPOOL_THRESHOLD, Blob, Spool
+from retouch.media.blob import CHUNK_SIZE, SPOOL_THRESHOLD, Blob, Spool, budget
 from retouch.upstream.body import Base64, Body, FilePart, JsonText, json_body, multipart_body
 
 DATA = bytes(range(256)) * 3 + b"\r\n--not-a-boundary--\r\n"
@@ -60,14 +60,15 @@ def test_base64_in_pieces_is_base64_of_the_whole(size: int) -> None:
     assert text.size == len(expected)
 
 
-def test_base64_of_a_blob_on_disk() -> None:
+def test_base64_of_a_blob_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "limit", 0)
     with Spool() as spool:
         writer = spool.writer()
         data = LARGE * (SPOOL_THRESHOLD // len(LARGE) + 1)
         writer.write(data)
-        blob = spool.finish(writer)
-        assert "on disk" in repr(blob)
-        text = Base64(blob, "data:image/png;base64,")
+        spooled = spool.finish(writer)
+        assert "on disk" in repr(spooled)
+        text = Base64(spooled, "data:image/png;base64,")
         pieces = list(text.chunks())
     assert b"".join(pieces) == b"data:image/png;base64," + base64.b64encode(data)
     assert max(map(len, pieces)) <= CHUNK_SIZE * 4 // 3 + 4

@@ -23,6 +23,7 @@ from retouch.errors import (
 )
 from retouch.hookspecs import hookimpl
 from retouch.media.blob import Blob
+from retouch.media.convert import flatten, upright
 from retouch.media.masks import Mask
 from retouch.models import ModelInfo, ProviderInfo, load_models
 from retouch.pricing import Price, TokenDetails, Usage
@@ -43,6 +44,7 @@ from retouch.types import (
 )
 from retouch.upstream import openai_wire, sse
 from retouch.upstream.body import Base64, Body, FilePart, json_body, multipart_body
+from retouch.upstream.cut import Cut, cut
 
 __version__ = "0.1.0"
 
@@ -54,6 +56,7 @@ __all__ = [
     "Body",
     "Capabilities",
     "ContentRejected",
+    "Cut",
     "EditEvent",
     "EditRequest",
     "EditResult",
@@ -87,11 +90,14 @@ __all__ = [
     "UpstreamTimeout",
     "UpstreamUnreachable",
     "Usage",
+    "cut",
     "errors",
+    "flatten",
     "hookimpl",
     "json_body",
     "load_models",
     "multipart_body",
     "openai_wire",
     "sse",
+    "upright",
 ]

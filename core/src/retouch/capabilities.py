@@ -87,6 +87,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     :param max_images: input pictures per edit.
     :param max_n: results per upstream call; a larger ``n`` is split by the core.
     :param mask: whether the model takes a mask: ``never``, ``may`` or ``must`` have one.
+    :param mask_option: the provider's option (true or false) that lets a mask through where
+        ``mask`` is ``never``, for a model that can only be shown what a mask means.
     :param image_formats: formats taken as input; others are converted to the first of these.
     :param image_urls: whether ``https`` picture addresses can be passed on.
     :param file_ids: whether OpenAI ``file_id`` references can be passed on.
@@ -100,6 +102,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_images: int = 1
     max_n: int = 1
     mask: Literal["never", "may", "must"] = "never"
+    mask_option: str | None = None
     markup: bool = False
     image_formats: tuple[Literal["png", "jpeg", "webp"], ...] = ("png", "jpeg", "webp")
     max_image_bytes: int = 50 * MIB
@@ -137,7 +140,7 @@ def check(
     dropped: list[str] = []
     for name in PARAMETERS:
         value = getattr(edit, name)
-        problem = None if value is None else _problem(name, value, can)
+        problem = None if value is None else _problem(edit, name, value, can)
         if problem is None:
             continue
         if value not in OPENAI_DEFAULTS.get(name, ()):
@@ -153,11 +156,11 @@ def takes(can: Capabilities, name: str, value: Any) -> bool:
     return can.parameters is None or _matches(can.parameters.get(name, False), value)
 
 
-def _problem(name: str, value: Any, can: Capabilities) -> str | None:
+def _problem(edit: EditRequest, name: str, value: Any, can: Capabilities) -> str | None:
     if name == "size":
         return _size_problem(value, can)
     if name in CORE_PARAMETERS or can.parameters is None:
-        return _core_problem(name, value, can)
+        return _core_problem(edit, name, value, can)
     rule = can.parameters.get(name, False)
     if _matches(rule, value):
         return None
@@ -168,9 +171,11 @@ def _problem(name: str, value: Any, can: Capabilities) -> str | None:
     return "this model does not have this parameter"
 
 
-def _core_problem(name: str, value: Any, can: Capabilities) -> str | None:
+def _core_problem(edit: EditRequest, name: str, value: Any, can: Capabilities) -> str | None:
     if takes(can, name, value):
         return None
+    if name == "output_compression" and edit.output_format not in ("jpeg", "webp"):
+        return "it needs `output_format` jpeg or webp"
     if name == "output_format" and value not in CORE_OUTPUT_FORMATS:
         return f"this model takes {_one_of(CORE_OUTPUT_FORMATS)}"
     if name == "response_format" and value != "b64_json":
@@ -258,9 +263,12 @@ def _check_mask(edit: EditRequest, can: Capabilities) -> None:
         if can.mask == "must":
             raise InvalidRequest("This model needs a mask.", param="mask", code="mask_required")
         return
-    if can.mask == "never":
+    if can.mask == "never" and not (
+        can.mask_option is not None and getattr(edit.options, can.mask_option, None)
+    ):
+        hint = "" if can.mask_option is None else f" `{can.mask_option}` shows it as a hint."
         raise UnsupportedParameter(
-            "`mask`: this model cannot restrict an edit to a masked area.", param="mask"
+            f"`mask`: this model cannot restrict an edit to a masked area.{hint}", param="mask"
         )
     if isinstance(mask, PictureUrl | PictureFile):
         _check_reference(mask, can, "mask")

@@ -175,7 +175,7 @@ def with_server(config: Config, host: str | None, port: int | None, workers: int
     if isinstance(server, list):
         raise ConfigError([Fault(f"--{fault.path}", fault.message) for fault in server])
     config = msgspec.structs.replace(config, server=server)
-    if faults := _reachable(config, any_key=bool(config.keys)):
+    if faults := _reachable(server.host, any_key=bool(config.keys)):
         raise ConfigError(faults)
     return config
 
@@ -310,11 +310,13 @@ def _consistency(config: Config, document: Mapping[str, Any]) -> list[Fault]:
             for value in sorted(set(values))
             if values.count(value) > 1
         ]
-    return faults + _reachable(config, any_key=bool(document.get("keys")))
+    server = document.get("server")
+    host = server.get("host") if isinstance(server, dict) else None
+    host = host if isinstance(host, str) else config.server.host
+    return faults + _reachable(host, any_key=bool(document.get("keys")))
 
 
-def _reachable(config: Config, *, any_key: bool) -> list[Fault]:
-    host = config.server.host
+def _reachable(host: str, *, any_key: bool) -> list[Fault]:
     if any_key or host in LOOPBACK_HOSTS:
         return []
     return [

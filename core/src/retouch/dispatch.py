@@ -7,7 +7,7 @@ cross-cutting plugins run for all of them and no provider ever sees another's ed
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, TypeVar
 
@@ -76,12 +76,16 @@ class ProviderHooks:
 
     async def translate_stream(
         self, response: UpstreamResponse, edit: EditRequest, account: Account
-    ) -> AsyncIterator[EditEvent]:
-        """The answer as events, while it arrives."""
+    ) -> AsyncGenerator[EditEvent, None]:
+        """The answer as events, while it arrives; the plugin's generator is closed at the end."""
         with self._guard("translate_stream"):
             events = self._translate_stream(response=response, edit=edit, account=account)
-            async for event in events:
-                yield _expect(event, EditEvent)
+            try:
+                async for event in events:
+                    yield _expect(event, EditEvent)
+            finally:
+                if hasattr(events, "aclose"):  # any other async iterator will do, too
+                    await events.aclose()
 
     def around_edit(
         self, edit: EditRequest, account: Account

@@ -29,6 +29,8 @@ from retouch.types import (
 
 #: Parameters that the core does itself for a model that does not take them.
 _DONE_BY_CORE = ("output_format", "output_compression", "response_format", "partial_images")
+#: ``output_compression`` as OpenAI takes it to be when it is left out.
+FULL_QUALITY = 100
 #: Parameters that are for the provider's records, and for ours when it has no such field.
 _RECORDS = ("user", "safety_identifier")
 
@@ -46,11 +48,16 @@ async def fit_edit(edit: EditRequest, can: Capabilities) -> EditRequest:
 
 
 async def fit_result(result: EditResult, edit: EditRequest, can: Capabilities) -> EditResult:
-    """The result in the output format that was asked for, if the model has no such choice."""
+    """The result in the output format that was asked for, if the model has no such choice.
+
+    :raises UpstreamInvalid: for a result without pictures, and for text that is not base64.
+    """
+    if not result.images or not all(_is_usable(image) for image in result.images):
+        raise UpstreamInvalid("The provider answered without a usable picture.")
     target, quality = edit.output_format, edit.output_compression
-    if target is None or capabilities.takes(can, "output_format", target):
+    if target is None or not converts(edit, can):
         return result
-    if result.output_format == target and quality is None:
+    if result.output_format == target and quality in (None, FULL_QUALITY):
         return result
     images = tuple(
         [await asyncio.to_thread(_converted, image, target, quality) for image in result.images]
@@ -58,11 +65,36 @@ async def fit_result(result: EditResult, edit: EditRequest, can: Capabilities) -
     return msgspec.structs.replace(result, images=images, output_format=target)
 
 
+def converts(edit: EditRequest, can: Capabilities) -> bool:
+    """Whether the core has to write the model's pictures anew to give what was asked for."""
+    target, quality = edit.output_format, edit.output_compression
+    if target is None:
+        return False
+    compressed = quality in (None, FULL_QUALITY) or capabilities.takes(
+        can, "output_compression", quality
+    )
+    return not (compressed and capabilities.takes(can, "output_format", target))
+
+
 def base64_text(data: ImageData) -> str:
     """A picture as base64 text, whatever it came as."""
     if isinstance(data, Blob):
         return pybase64.b64encode(data.read()).decode("ascii")
     return data if isinstance(data, str) else bytes(data).decode("ascii")
+
+
+def _is_usable(image: EditedImage) -> bool:
+    """Whether there is a picture or a link.
+
+    Text is written into the answer as it is, so only base64 may pass; a view was cut out of
+    JSON and looked at there.
+    """
+    if not isinstance(image.data, str | bytes):
+        return image.data is not None or image.url is not None
+    try:
+        return bool(pybase64.b64decode(image.data, validate=True))
+    except ValueError:
+        return False
 
 
 def _fits(picture: PictureInput, can: Capabilities) -> bool:

@@ -57,7 +57,8 @@ def translate_request(edit: EditRequest, account: Account) -> UpstreamRequest:  
     """Say the edit in the provider's words. Sync and pure; stops at the first result.
 
     Same input, same output: no clock, no network, no random numbers. Called in a worker
-    thread when the edit has a mask, since converting one takes time.
+    thread when the edit has a mask, or a picture that is transparent or turned by its EXIF
+    orientation, since converting one takes time.
 
     :param edit: the edit as the model's capabilities allow it.
     :param account: settings and credentials.

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import tomllib
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from retouch.capabilities import Capabilities
 from retouch.pricing import Price
+
+DATE = r"^\d{4}-\d{2}-\d{2}$"
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,7 +27,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     capabilities: Capabilities = msgspec.field(default_factory=Capabilities)
     price: Price | None = None
     family: str = ""
-    shutdown: str | None = None
+    shutdown: Annotated[str, Meta(pattern=DATE, description="a date, YYYY-MM-DD")] | None = None
     hint: str = ""
 
 
@@ -35,6 +39,8 @@ class ProviderInfo(msgspec.Struct, frozen=True, kw_only=True):
     :param models: the models it knows.
     :param options: the struct of the provider's own request fields, all of them optional.
     :param default: capabilities of ids that are not listed; ``None`` refuses such ids.
+    :param converts: whether ``translate_request`` may convert pictures; ``False`` for a
+        provider that passes them on as they are, which saves a change of thread.
     :param title: for people; the name if left out.
     """
 
@@ -43,6 +49,7 @@ class ProviderInfo(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[ModelInfo, ...] = ()
     options: type[msgspec.Struct] | None = None
     default: Capabilities | None = None
+    converts: bool = True
     title: str = ""
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
 
 import msgspec
 
 from retouch.errors import GatewayError, UpstreamError, UpstreamTimeout
-from retouch.fitting import base64_text, fit_edit, fit_result
-from retouch.redaction import redact
+from retouch.fitting import base64_text, converts, fit_edit, fit_result
+from retouch.redaction import redact_error
 from retouch.routing import Caller, Route, Routes
 from retouch.splitting import Outcome, merge, split
 from retouch.submission import Submission, build_edit
@@ -24,6 +24,7 @@ from retouch.types import (
     EditEvent,
     EditRequest,
     EditResult,
+    Picture,
     UpstreamRequest,
     UpstreamResponse,
 )
@@ -32,7 +33,9 @@ from retouch.upstream.client import Client, EditHttp
 COMPLETED = "image_edit.completed"
 #: Upstream response headers that the client gets to see, by name or by their beginning.
 RELAYED_HEADERS = ("x-request-id", "openai-processing-ms", "openai-version")
-RELAYED_PREFIXES = ("x-ratelimit-",)
+#: ``x-retouch-`` can only come from a plugin's ``call``: ``upstream.client`` takes it from
+#: what a provider sends.
+RELAYED_PREFIXES = ("x-ratelimit-", "x-retouch-")
 MAX_RELAYED_CHARS = 512
 
 
@@ -89,8 +92,9 @@ class Prepared:
                 # Calls that are not streamed each look after the deadline themselves.
                 patience = http.remaining if self._streams(edit) else None
                 async with asyncio.timeout(patience):
-                    async for event in self._events(edit, http):
-                        yield event
+                    async with aclosing(self._events(edit, http)) as events:
+                        async for event in events:
+                            yield event
             except TimeoutError as error:
                 raise UpstreamTimeout from error
             except GatewayError as error:
@@ -128,12 +132,13 @@ class Prepared:
             tasks = [group.create_task(limited(part)) for part in parts]
         return merge([task.result() for task in tasks], self._headers)
 
-    async def _events(self, edit: EditRequest, http: EditHttp) -> AsyncIterator[EditEvent]:
+    async def _events(self, edit: EditRequest, http: EditHttp) -> AsyncGenerator[EditEvent, None]:
         if self._streams(edit):
             response = await self._send(edit, http)
             if response.stream is not None:
-                async for event in self._streamed(response, edit):
-                    yield event
+                async with aclosing(self._streamed(response, edit)) as events:
+                    async for event in events:
+                        yield event
                 return
             outcome = Outcome(result=await self._said(response, edit), headers=self._headers)
         else:
@@ -146,20 +151,17 @@ class Prepared:
     def _streams(self, edit: EditRequest) -> bool:
         """Whether the provider's own events can be passed on as they are."""
         can = self.route.model.capabilities
-        # What ``fit_edit`` took away from the edit the core still has to do to the result.
-        untouched = (edit.output_format, edit.output_compression) == (
-            self.edit.output_format,
-            self.edit.output_compression,
-        )
-        return can.streaming and self._hooks.streams and untouched and (edit.n or 1) <= can.max_n
+        possible = can.streaming and self._hooks.streams and (edit.n or 1) <= can.max_n
+        return possible and not converts(self.edit, can)
 
     async def _streamed(
         self, response: UpstreamResponse, edit: EditRequest
-    ) -> AsyncIterator[EditEvent]:
+    ) -> AsyncGenerator[EditEvent, None]:
         completed = False
-        async for event in self._hooks.translate_stream(response, edit, self._account):
-            completed = completed or event.type == COMPLETED
-            yield event
+        async with aclosing(self._hooks.translate_stream(response, edit, self._account)) as events:
+            async for event in events:
+                completed = completed or event.type == COMPLETED
+                yield event
         if not completed:
             raise UpstreamError("The provider's stream ended before the edit was complete.")
 
@@ -178,18 +180,18 @@ class Prepared:
         return await fit_result(result, self.edit, self.route.model.capabilities)
 
     async def _send(self, edit: EditRequest, http: EditHttp) -> UpstreamResponse:
-        if edit.mask is None:
+        if not _needs_pixels(edit, self.route):
             request = self._hooks.translate_request(edit, self._account)
         else:
-            # Converting a mask takes many milliseconds, so it may not happen on the loop.
+            # Converting a picture takes many milliseconds, so it may not happen on the loop.
             request = await asyncio.to_thread(self._hooks.translate_request, edit, self._account)
         response = await self._hooks.call(_with_headers(request, edit), self._account, http)
         self._headers |= _relayed(response.headers)
         return response
 
     def _finish_error(self, error: GatewayError) -> None:
-        error.message = redact(error.message, self._account.settings)
         error.headers = {**self._headers, **error.headers}
+        redact_error(error, self._account.settings)
 
 
 def completed_events(result: EditResult) -> list[EditEvent]:
@@ -220,6 +222,16 @@ def completed_events(result: EditResult) -> list[EditEvent]:
             )
         )
     return events
+
+
+def _needs_pixels(edit: EditRequest, route: Route) -> bool:
+    """Whether a provider may have to convert something: a mask, transparency, a turned picture."""
+    if edit.mask is not None or not route.target.info.converts:
+        return edit.mask is not None
+    return any(
+        isinstance(picture, Picture) and (picture.alpha or picture.orientation != 1)
+        for picture in edit.images
+    )
 
 
 def _with_headers(request: UpstreamRequest, edit: EditRequest) -> UpstreamRequest:

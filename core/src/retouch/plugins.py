@@ -20,6 +20,10 @@ from retouch import defaults, hookspecs
 from retouch.dispatch import ProviderHooks
 from retouch.models import ProviderInfo
 
+_SYNC_HOOKS = frozenset(
+    {"provider_info", "validate", "translate_request", "translate_response", "around_edit"}
+)
+
 
 class Plugin(msgspec.Struct, frozen=True, kw_only=True):
     """One entry point: what it gave, or why it failed.
@@ -91,10 +95,11 @@ def register(manager: pluggy.PluginManager, name: str, module: Any) -> ProviderI
     try:
         manager.register(module, name)
     except (pluggy.PluginValidationError, ValueError) as error:
-        raise PluginError(str(error)) from error
+        raise PluginError(" ".join(str(error).split())) from error
     if not manager.get_hookcallers(module):
         raise PluginError("it implements no hook; is `@hookimpl` missing?")
     _refuse_unknown_hooks(manager, module)
+    _refuse_wrong_colours(manager, module)
     implementation = getattr(module, "provider_info", None)
     if implementation is None:
         return None
@@ -133,6 +138,20 @@ def _refuse_unknown_hooks(manager: pluggy.PluginManager, module: Any) -> None:
             close = difflib.get_close_matches(caller.name, known, n=1)
             hint = f"; did you mean `{close[0]}`?" if close else ""
             raise PluginError(f"there is no hook `{caller.name}`{hint}")
+
+
+def _refuse_wrong_colours(manager: pluggy.PluginManager, module: Any) -> None:
+    """Nobody awaits a sync hook: an ``async def validate`` would refuse nothing, silently."""
+    for caller in manager.get_hookcallers(module) or []:
+        for function in (impl.function for impl in caller.get_hookimpls() if impl.plugin is module):
+            coroutine = inspect.iscoroutinefunction(function)
+            generator = inspect.isasyncgenfunction(function)
+            if caller.name in _SYNC_HOOKS and (coroutine or generator):
+                raise PluginError(f"`{caller.name}` must be `def`, not `async def`")
+            if caller.name == "translate_stream" and coroutine:
+                raise PluginError("`translate_stream` must be an async generator, with `yield`")
+            if caller.name == "call" and generator:
+                raise PluginError("`call` must return the response, not `yield` it")
 
 
 def _allowed(enabled: tuple[str, ...] | None) -> set[str] | None:

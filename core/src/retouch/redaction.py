@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from retouch.errors import GatewayError
 from retouch.types import Secret
 
 #: Shorter values are no credentials worth hiding, and would blot out ordinary words.
@@ -20,6 +21,25 @@ def redact(text: str, settings: Any) -> str:
         if len(secret) >= MIN_SECRET_CHARS:
             text = text.replace(secret, "***")
     return text
+
+
+def redact_error(error: GatewayError, settings: Any) -> None:
+    """Take every secret of ``settings`` out of all that an error tells the client.
+
+    A provider may repeat the request anywhere in its error object, not only in the message.
+    """
+    for name in ("message", "type", "code", "param", "details", "headers"):
+        setattr(error, name, _redacted(getattr(error, name), settings))
+
+
+def _redacted(value: Any, settings: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value, settings)
+    if isinstance(value, dict):
+        return {name: _redacted(item, settings) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_redacted(item, settings) for item in value]
+    return value
 
 
 def secrets(value: Any) -> Iterator[str]:

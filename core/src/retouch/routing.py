@@ -73,7 +73,8 @@ class Routes:
                 "Models are named account/model; GET /v1/models lists them.",
                 param="model",
             )
-        known = target.account.models.get(model)
+        # What has a name of the configuration's own is the same model by its id.
+        known = target.account.models.get(model) or target.account.model(model)
         if known is None and target.info.default is not None:
             known = ModelInfo(id=model, capabilities=target.info.default)
         if known is None:
@@ -143,15 +144,30 @@ def _models(
     models = dict(known)
     for name, table in account.common.models.items():
         path = f"accounts.{account.name}.models.{name}"
-        base = known.get(str(table.get("id", name))) or ModelInfo(
-            id=name, capabilities=info.default or Capabilities()
-        )
+        base = _base(name, table, info)
         model = decode_struct(overridden(base, table), ModelInfo, path=path)
         if isinstance(model, list):
             faults += model
         else:
             models[name] = model
     return models
+
+
+def _base(name: str, table: Mapping[str, Any], info: ProviderInfo) -> ModelInfo:
+    """What a name of the configuration's own starts from.
+
+    The plugin's model of that id, or of that name where the id is the user's own (an Azure
+    deployment, a Bedrock profile); else what the models of its ``family`` have in common.
+    """
+    upstream = str(table.get("id", name))
+    listed = {model.id: model for model in info.models}
+    if known := listed.get(upstream) or listed.get(name):
+        return msgspec.structs.replace(known, id=upstream)
+    kin = [model for model in info.models if model.family and model.family == table.get("family")]
+    if not kin:
+        return ModelInfo(id=upstream, capabilities=info.default or Capabilities())
+    price = kin[0].price if all(model.price == kin[0].price for model in kin) else None
+    return ModelInfo(id=upstream, capabilities=kin[0].capabilities, price=price)
 
 
 def _why_missing(provider: str, plugins: Plugins) -> str:

@@ -21,6 +21,7 @@ from retouch.config import Config
 from retouch.http.app import create_app
 from retouch.http.protocol import GatewayProtocol
 from retouch.routing import Routes
+from retouch.tuning import tune
 
 #: How a worker process learns what to run; it is started afresh and shares no memory.
 _CONFIG_VARIABLE, _HOST_VARIABLE = "RETOUCH_CONFIG", "RETOUCH_HOST"
@@ -48,6 +49,7 @@ def serve(config: Config, routes: Routes, path: Path | None) -> int:
     address = _address(config, listener)
     if config.server.workers == 1:
         server = _Server(_uvicorn(create_app(config, routes)), address)
+        tune()
         server.run(sockets=[listener])
         return 0 if server.started else 1
     os.environ[_CONFIG_VARIABLE] = "" if path is None else str(path.resolve())
@@ -63,7 +65,9 @@ def worker_app() -> Any:
     log_to_stderr()
     path = os.environ[_CONFIG_VARIABLE]
     config = configuration.load(Path(path) if path else None)
-    return create_app(config, routing.build(config, plugins.load(config.plugins.enabled)))
+    app = create_app(config, routing.build(config, plugins.load(config.plugins.enabled)))
+    tune()
+    return app
 
 
 def log_to_stderr() -> None:

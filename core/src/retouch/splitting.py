@@ -76,7 +76,12 @@ def _summed(usages: list[dict[str, Any] | None]) -> dict[str, Any] | None:
 
 def _add(total: dict[str, Any], usage: dict[str, Any]) -> None:
     for name, value in usage.items():
+        if not isinstance(value, dict | int | float):
+            continue
+        known = total.setdefault(name, {} if isinstance(value, dict) else 0)
+        if isinstance(value, dict) is not isinstance(known, dict):
+            continue  # the provider reports in two shapes
         if isinstance(value, dict):
-            _add(total.setdefault(name, {}), value)
-        elif isinstance(value, int | float):
-            total[name] = total.get(name, 0) + value
+            _add(known, value)
+        else:
+            total[name] = known + value

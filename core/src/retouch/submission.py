@@ -38,14 +38,13 @@ FORBIDDEN_HEADERS = frozenset(
         "expect",
         "forwarded",
         "host",
+        "http2-settings",
         "idempotency-key",
         "keep-alive",
+        "metadata",
         "ocp-apim-subscription-key",
         "openai-organization",
         "openai-project",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
         "set-cookie",
         "te",
         "trailer",
@@ -53,10 +52,28 @@ FORBIDDEN_HEADERS = frozenset(
         "upgrade",
         "user-agent",
         "via",
+        "x-access-token",
         "x-api-key",
+        "x-auth-token",
+        "x-functions-key",
+        "x-host",
+        "x-http-method-override",
+        "x-identity-header",
+        "x-real-ip",
     }
 )
-FORBIDDEN_HEADER_PREFIXES = ("content-", "x-amz-", "x-goog-", "x-ms-", "x-forwarded-", "x-retouch-")
+FORBIDDEN_HEADER_PREFIXES = (
+    "content-",
+    "proxy-",
+    "x-amz-",
+    "x-amzn-",
+    "x-forwarded-",
+    "x-goog-",
+    "x-ms-",
+    "x-original-",
+    "x-retouch-",
+    "x-rewrite-",
+)
 MAX_EXTRA_HEADERS = 32
 _HEADER_NAME_CHARS = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~"
@@ -156,6 +173,10 @@ def extra_headers(value: Any) -> dict[str, str]:
                 f"The header `{lower[:64]}` cannot be set by a request.",
                 param="extra_headers",
                 code="header_not_allowed",
+            )
+        if lower in headers:
+            raise InvalidRequest(
+                f"`extra_headers` names `{lower[:64]}` twice.", param="extra_headers"
             )
         headers[lower] = text
     return headers

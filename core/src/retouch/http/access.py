@@ -5,9 +5,10 @@ Nothing that a client wrote is logged but the model's name; no prompt, no pictur
 
 from __future__ import annotations
 
+import json
 import logging
+import secrets
 import time
-import uuid
 
 import msgspec
 
@@ -20,7 +21,7 @@ class Access(msgspec.Struct, kw_only=True):
     :param cost: US dollars.
     """
 
-    request_id: str = msgspec.field(default_factory=lambda: f"req_{uuid.uuid4().hex}")
+    request_id: str = msgspec.field(default_factory=lambda: f"req_{secrets.token_hex(16)}")
     started: float = msgspec.field(default_factory=time.monotonic)
     method: str = ""
     path: str = ""
@@ -46,4 +47,8 @@ class Access(msgspec.Struct, kw_only=True):
             "ms": round((time.monotonic() - self.started) * 1000, 1),
             "cost": self.cost,
         }
-        log.info("%s", msgspec.json.encode(line).decode())
+        text = msgspec.json.encode(line).decode()
+        if not text.isascii():
+            # Some log tools end a line at characters that JSON leaves as they are.
+            text = json.dumps(line, separators=(",", ":"))
+        log.info("%s", text)

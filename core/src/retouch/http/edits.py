@@ -104,7 +104,9 @@ def _model_of_path(scope: Scope, fields: dict[str, Any]) -> None:
     model = scope.get("path_params", {}).get("model")
     if model is None:
         return
-    if fields.setdefault("model", model) != model:
+    if fields.get("model") in (None, ""):  # JSON's null and a form's empty field: not sent
+        fields["model"] = model
+    if fields["model"] != model:
         raise InvalidRequest(
             "`model` in the body and in the path name different models.", param="model"
         )

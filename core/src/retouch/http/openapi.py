@@ -24,12 +24,14 @@ _REFERENCE = {
 _ERROR_STATUSES = {
     "400": "the request is wrong, or the provider's moderation refused it",
     "401": "the gateway key is missing or wrong",
+    "403": "the provider does not allow this account to do it",
     "404": "no such model",
     "413": "the body is too large",
     "415": "neither multipart/form-data nor application/json",
     "429": "the provider's rate limit",
     "500": "the gateway or a plugin failed",
     "502": "the provider failed",
+    "503": "the gateway or the provider cannot take the request now",
     "504": "the provider did not answer in time",
 }
 

@@ -1,4 +1,4 @@
-"""Bytes that may be large: in memory while small, in an unlinked temporary file above.
+"""Bytes that may be large: in memory while there is room, in an unlinked temporary file else.
 
 A ``Blob`` is immutable, can be read any number of times and knows its size, so that a
 request body made of blobs can be sent again byte for byte and never needs joining.
@@ -6,59 +6,121 @@ request body made of blobs can be sent again byte for byte and never needs joini
 
 from __future__ import annotations
 
+import bisect
 import hashlib
+import itertools
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 
-#: Above this many bytes a blob lives in a file (Starlette's spool threshold is the same).
-SPOOL_THRESHOLD = 1024 * 1024
+MIB = 1024 * 1024
+#: Up to this size a blob is always in memory (Starlette's spool threshold is the same).
+SPOOL_THRESHOLD = MIB
+#: Above this size a blob is always in a file.
+MAX_IN_MEMORY = 20 * MIB
+#: In between it is in memory while all such blobs of the process together stay below this: a
+#: file costs two more copies, and a few large pictures must not cost memory without bound.
+MEMORY_BUDGET = 48 * MIB
 #: Reads and writes of spooled blobs happen in pieces of this size.
 CHUNK_SIZE = 256 * 1024
 #: Writes below this many bytes are collected.
 SMALL_WRITE = 4096
 
 
+class Budget:
+    """Counts the bytes of blobs that are in memory though they could be in files."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+    def take(self, size: int) -> bool:
+        """Whether ``size`` more bytes fit; if so they count until they are given back."""
+        if self.used + size > self.limit:
+            return False
+        self.used += size
+        return True
+
+    def give(self, size: int) -> None:
+        """Bytes that ``take`` granted are free again."""
+        self.used -= size
+
+
+#: The one budget of this process.
+budget = Budget(MEMORY_BUDGET)
+
+
 class Blob:
     """A fixed sequence of bytes of known ``size``; made by ``Blob(data)`` or a ``Spool``."""
 
-    __slots__ = ("_data", "_fd", "size")
+    __slots__ = ("_fd", "_granted", "_pieces", "_starts", "size")
 
     def __init__(self, data: bytes) -> None:
-        self._data: bytes | None = data
+        self._hold((data,) if data else ())
+
+    def _hold(self, pieces: Sequence[bytes], granted: int = 0) -> None:
+        self._pieces: Sequence[bytes] = pieces
+        #: Where each piece begins, and where the last one ends.
+        self._starts = [0, *itertools.accumulate(map(len, pieces))]
         self._fd = -1
-        self.size = len(data)
+        self._granted = granted
+        self.size = self._starts[-1]
 
     @classmethod
-    def _from_file(cls, fd: int, size: int) -> Blob:
+    def _of_pieces(cls, pieces: Sequence[bytes], granted: int) -> Blob:
         blob = cls(b"")
-        blob._data, blob._fd, blob.size = None, fd, size
+        blob._hold(pieces, granted)
         return blob
 
-    def chunks(self, size: int = CHUNK_SIZE) -> Iterator[bytes]:
-        """The content in order; one piece when in memory, pieces of ``size`` bytes otherwise.
+    @classmethod
+    def _of_file(cls, fd: int, size: int) -> Blob:
+        blob = cls(b"")
+        blob._fd, blob.size = fd, size
+        return blob
+
+    def chunks(self) -> Iterator[bytes]:
+        """The content in order: the pieces it came in, or pieces of ``CHUNK_SIZE`` of a file.
 
         Reads come from the page cache, so they are made on the calling thread.
         """
-        if self._data is not None:
-            if self._data:
-                yield self._data
-            return
         offset = 0
         while offset < self.size:
-            piece = os.pread(self._fd, min(size, self.size - offset), offset)
-            if not piece:
-                raise OSError("a spooled blob is shorter than it was written")
+            piece = self.piece(offset)[1]
             yield piece
             offset += len(piece)
+
+    def piece(self, offset: int) -> tuple[int, bytes]:
+        """A piece of the content that contains ``offset``, and where it begins.
+
+        Of a blob in memory nothing is copied; of one in a file up to ``CHUNK_SIZE`` bytes are
+        read. Empty at the end of the blob.
+
+        :raises OSError: when the blob is closed, or its file is shorter than it was written.
+        """
+        if offset >= self.size:
+            return offset, b""
+        if self._fd >= 0:
+            piece = os.pread(self._fd, min(CHUNK_SIZE, self.size - offset), offset)
+            if not piece:
+                raise OSError("a spooled blob is shorter than it was written")
+            return offset, piece
+        index = bisect.bisect_right(self._starts, offset) - 1
+        if index >= len(self._pieces):
+            raise OSError("the blob is closed")
+        return self._starts[index], self._pieces[index]
 
     def read(self, offset: int = 0, size: int | None = None) -> bytes:
         """``size`` bytes from ``offset``, or all that follow; short at the end of the blob."""
         end = self.size if size is None else min(self.size, offset + size)
-        if self._data is not None:
-            return self._data if (offset, end) == (0, self.size) else self._data[offset:end]
-        return os.pread(self._fd, max(end - offset, 0), offset)
+        if self._fd >= 0:
+            return os.pread(self._fd, max(end - offset, 0), offset)
+        found: list[bytes] = []
+        while offset < end:
+            start, piece = self.piece(offset)
+            found.append(piece[offset - start : end - start])
+            offset += len(found[-1])
+        return found[0] if len(found) == 1 else b"".join(found)
 
     def sha256(self) -> str:
         """The hex digest of the content."""
@@ -69,9 +131,11 @@ class Blob:
 
     def close(self) -> None:
         """Give up the memory or the file; the blob cannot be read afterwards."""
-        self._data = None
         # Forgotten before it is closed: a number may be reused the moment it is free.
         fd, self._fd = self._fd, -1
+        granted, self._granted = self._granted, 0
+        self._pieces, self._starts = (), [0]
+        budget.give(granted)
         if fd >= 0:
             os.close(fd)
 
@@ -79,6 +143,8 @@ class Blob:
         return self.size
 
     def __del__(self, _close: Callable[[int], None] = os.close) -> None:
+        if self._granted:
+            budget.give(self._granted)
         if self._fd >= 0:
             _close(self._fd)
 
@@ -87,13 +153,14 @@ class Blob:
 
 
 class BlobWriter:
-    """Collects bytes into one ``Blob``; a file is opened only past ``SPOOL_THRESHOLD``."""
+    """Collects bytes into one ``Blob``; a file is opened only when memory may not be used."""
 
-    __slots__ = ("_fd", "_pending", "_pieces", "size")
+    __slots__ = ("_fd", "_granted", "_pending", "_pieces", "size")
 
     def __init__(self) -> None:
         self._pieces: list[bytes | bytearray] = []
         self._pending = 0
+        self._granted = 0
         self._fd = -1
         self.size = 0
 
@@ -106,38 +173,58 @@ class BlobWriter:
             self._pieces.append(bytearray(data) if len(data) < SMALL_WRITE else data)
         self._pending += len(data)
         self.size += len(data)
-        if self.size > SPOOL_THRESHOLD and (self._fd < 0 or self._pending >= CHUNK_SIZE):
+        if self._fd >= 0:
+            if self._pending >= CHUNK_SIZE:
+                self._flush()
+        elif self.size > SPOOL_THRESHOLD and not self._may_stay(len(data)):
             self._flush()
 
     def finish(self) -> Blob:
         """The blob of everything written so far; the writer must not be used again."""
         if self._fd < 0:
-            data = b"".join(self._pieces)
+            pieces = [bytes(piece) for piece in self._pieces if piece]
             self._pieces.clear()
-            return Blob(data)
+            granted, self._granted = self._granted, 0
+            return Blob._of_pieces(pieces, granted)
         self._flush()
         fd, self._fd = self._fd, -1
-        return Blob._from_file(fd, self.size)
+        return Blob._of_file(fd, self.size)
 
     def close(self) -> None:
         """Give up what was written, if ``finish`` was not reached."""
         self._pieces.clear()
+        self._give_back()
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
 
     def __del__(self, _close: Callable[[int], None] = os.close) -> None:
+        self._give_back()
         if self._fd >= 0:
             _close(self._fd)
+
+    def _may_stay(self, more: int) -> bool:
+        # The first piece beyond the threshold asks for everything before it, too.
+        wanted = more if self._granted else self.size
+        if self.size > MAX_IN_MEMORY or not budget.take(wanted):
+            return False
+        self._granted += wanted
+        return True
+
+    def _give_back(self) -> None:
+        granted, self._granted = self._granted, 0
+        budget.give(granted)
 
     def _flush(self) -> None:
         if self._fd < 0:
             self._fd = _open_unlinked()
-        data = memoryview(b"".join(self._pieces))
+        for piece in self._pieces:
+            data = memoryview(piece)
+            while data:
+                data = data[os.write(self._fd, data) :]
         self._pieces.clear()
         self._pending = 0
-        while data:
-            data = data[os.write(self._fd, data) :]
+        self._give_back()
 
 
 class Spool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import zlib
-
 import msgspec
+from zlib_ng.zlib_ng import crc32
 
 from retouch.media.blob import SPOOL_THRESHOLD, Blob
 
@@ -31,27 +30,31 @@ class Structure(msgspec.Struct, frozen=True, kw_only=True):
 class Reader:
     """Reads a blob in order through one window, so that no walk holds a whole picture."""
 
-    __slots__ = ("_blob", "_start", "_window", "size")
+    __slots__ = ("_blob", "_memory", "_start", "_window", "size")
 
     def __init__(self, blob: Blob) -> None:
         self._blob = blob
-        self._start = 0
-        self._window = blob.read(0, _WINDOW)
         self.size = blob.size
+        self._move(0)
 
     def read(self, offset: int, size: int) -> bytes:
         """``size`` bytes (at most 1 MiB) from ``offset``; short at the end of the blob."""
         begin = offset - self._start
         if begin < 0 or begin + size > len(self._window):
             self._move(offset)
-            begin = 0
+            begin = offset - self._start
+            if begin + size > len(self._window):
+                return self._blob.read(offset, size)
         return self._window[begin : begin + size]
 
     def crc32(self, offset: int, size: int) -> int:
         """The CRC-32 of ``size`` bytes from ``offset``."""
+        begin = offset - self._start
+        if begin >= 0 and begin + size <= len(self._window):
+            return crc32(self._memory[begin : begin + size])
         value = 0
         while size > 0 and (view := self._view(offset, size)):
-            value = zlib.crc32(view, value)
+            value = crc32(view, value)
             offset += len(view)
             size -= len(view)
         return value
@@ -77,12 +80,12 @@ class Reader:
         begin = offset - self._start
         if not 0 <= begin < len(self._window):
             self._move(offset)
-            begin = 0
-        return memoryview(self._window)[begin : begin + size]
+            begin = offset - self._start
+        return self._memory[begin : begin + size]
 
     def _move(self, offset: int) -> None:
-        self._window = self._blob.read(offset, _WINDOW)
-        self._start = offset
+        self._start, self._window = self._blob.piece(offset)
+        self._memory = memoryview(self._window)
 
 
 def check_sides(width: int, height: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, Literal, NoReturn
 
 import pytest
@@ -32,8 +32,10 @@ class Declared:
     :cvar prompt: a prompt that the model accepts.
     :cvar free_prompt: whether any text is a prompt; ``False`` for a model with a grammar.
     :cvar options: valid values for your own request fields, where the kit cannot guess one.
-    :cvar together: other fields that a parameter needs beside it to be accepted, for example
-        ``{"output_compression": {"output_format": "jpeg"}}``.
+    :cvar foreign_options: names of options that only other models of yours have; this one must
+        refuse them by name.
+    :cvar together: other fields that a parameter or option needs beside it to be accepted, for
+        example ``{"output_compression": {"output_format": "jpeg"}}``.
     :cvar patience: seconds to wait for what must happen.
     """
 
@@ -47,6 +49,7 @@ class Declared:
     prompt: str = "Make the sky a little greener."
     free_prompt: bool = True
     options: Mapping[str, Any] = {}
+    foreign_options: Collection[str] = ()
     together: Mapping[str, Mapping[str, Any]] = {}
     patience: float = 10.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from unittest import mock
 
@@ -112,21 +112,39 @@ class RequestChecks(Declared):
         assert not dropped, listed(dropped)
 
     def test_every_option_reaches_the_provider(self, kit: Kit) -> None:
-        """An option that a client sets changes what is sent: nothing is dropped."""
+        """An option that a client sets changes what is sent, or is refused by its name."""
         kind = kit.subject.info.options
         if kind is None:
             self.does_not_apply("has no options of its own")
-        without = self._sent(kit, {})
-        dropped = []
+        problems: list[str] = []
         for field in msgspec.structs.fields(kind):
-            name = field.encode_name
-            value = self.options.get(name, _guess(field))
-            assert value is not msgspec.UNSET, (
-                f"give a valid value of the option `{name}` in `options` of this test class"
+            problems += self._dropped_option(kit, field)
+        assert not problems, listed(problems)
+
+    def _dropped_option(self, kit: Kit, field: Any) -> Iterator[str]:
+        name = field.encode_name
+        value = self.options.get(name, _guess(field))
+        beside = self.together.get(name, {})
+        if value is msgspec.UNSET:
+            yield f"give a valid value of the option `{name}` in `options` of this test class"
+            return
+        try:
+            sent = fingerprint(
+                kit.subject.request(kit.subject.edit(kit.fields({**beside, name: value})))
             )
-            if self._sent(kit, {name: value}) in (None, without):
-                dropped.append(f"`{name}` = {value!r} changes nothing in the request")
-        assert not dropped, listed(dropped)
+        except GatewayError as error:
+            if name not in self.foreign_options:
+                yield (
+                    f"`{name}` = {value!r} was refused: {error} Give a valid value in `options`, "
+                    "what it needs beside it in `together`, or name it in `foreign_options`"
+                )
+            elif (error.status, error.param) != (400, name):
+                yield f"`{name}` is refused with {error.status}, `param` {error.param}: {error}"
+            return
+        if name in self.foreign_options:
+            yield f"`{name}` is taken, though it is one of `foreign_options`"
+        elif sent == self._sent(kit, beside):
+            yield f"`{name}` = {value!r} changes nothing in the request"
 
     def test_secrets_show_in_no_repr(self, kit: Kit) -> None:
         """Whatever of this is printed or logged by accident says nothing."""

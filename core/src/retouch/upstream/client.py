@@ -28,6 +28,8 @@ from retouch.upstream.body import Body
 READ_BUFFER = 256 * 1024
 #: Below what providers keep a connection open for, so that none is reused as it closes.
 KEEPALIVE_SECONDS = 15.0
+#: The gateway's own headers, which no provider may set; a plugin's ``call`` may.
+OWN_HEADERS = "x-retouch-"
 #: An error's body is read up to this size; the rest is not worth the memory.
 MAX_ERROR_BYTES = 64 * 1024
 
@@ -110,7 +112,11 @@ class EditHttp:
         except (aiohttp.ClientError, OSError) as error:
             raise _translated(error) from error
         self._open.append(response)
-        headers = {name.lower(): value for name, value in response.headers.items()}
+        headers = {
+            lower: value
+            for name, value in response.headers.items()
+            if not (lower := name.lower()).startswith(OWN_HEADERS)
+        }
         streamed = (
             request.stream
             and response.status < 300

@@ -64,6 +64,7 @@ def provider_info() -> ProviderInfo:
         settings=Settings,
         models=load_models(table),
         default=UNLISTED,
+        converts=False,
     )
 
 

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+
+import pytest
+
+from retouch._tasks import cancel, spawn
+
+
+async def test_a_task_is_kept_until_it_ends() -> None:
+    """asyncio itself holds only a weak reference: a task may vanish in the middle."""
+    go_on, done = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        await go_on.wait()
+        done.set()
+
+    reference = weakref.ref(spawn(work()))
+    await asyncio.sleep(0)
+    gc.collect()
+    assert reference() is not None
+    go_on.set()
+    await done.wait()
+    await asyncio.sleep(0)
+    gc.collect()
+    assert reference() is None
+
+
+async def test_the_result_of_a_task() -> None:
+    async def work() -> int:
+        return 5
+
+    assert await spawn(work()) == 5
+
+
+async def test_cancelling_waits_for_the_cleaning_up() -> None:
+    started = asyncio.Event()
+    steps = []
+
+    async def work() -> None:
+        try:
+            started.set()
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            steps.append("cleaned up")
+
+    task = spawn(work())
+    await started.wait()
+    await cancel(task)
+    assert steps == ["cleaned up"]
+    assert task.cancelled()
+
+
+async def test_cancelling_what_has_ended_changes_nothing() -> None:
+    async def work() -> int:
+        return 5
+
+    async def fail() -> None:
+        raise ValueError("kept for whoever asks")
+
+    task = spawn(work())
+    await task
+    await cancel(task)
+    assert task.result() == 5
+    failed = spawn(fail())
+    await asyncio.sleep(0)
+    await cancel(failed)
+    with pytest.raises(ValueError, match="kept"):
+        failed.result()
+
+
+async def test_an_error_while_cleaning_up_is_not_raised_here() -> None:
+    started = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            started.set()
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("while cleaning up")
+
+    task = spawn(work())
+    await started.wait()
+    await cancel(task)
+    assert isinstance(task.exception(), ValueError)
