@@ -99,40 +99,39 @@ def test_the_default_body_holds_sixteen_of_the_largest_pictures() -> None:
     assert LimitsConfig().max_body_bytes >= 16 * 50 * 1024 * 1024 + 2 * 4 * 1024 * 1024
 
 
+WRONG = """
+[server]
+host = "0.0.0.0"
+prot = 1
+port = 65536
+workers = 0
+[limits]
+total_timeout = 0
+fan_out = "four"
+[plugins]
+enabled = "openai"
+[accountz.x]
+provider = "x"
+[accounts.no-provider]
+drop_params = "yes"
+[accounts.secret]
+provider = "studio"
+api_key = { env = "UNSET" }
+nested = [{ file = "/nonexistent/secret" }]
+extra_fields = "maybe"
+[accounts."with space"]
+provider = "studio"
+[[keys]]
+name = "a b"
+sha256 = "beef"
+[[keys]]
+name = "ok"
+accounts = ["nobody"]
+"""
+
+
 def test_every_fault_is_named_at_once_with_its_path() -> None:
-    assert set(
-        faults(
-            """
-            [server]
-            host = "0.0.0.0"
-            prot = 1
-            port = 65536
-            workers = 0
-            [limits]
-            total_timeout = 0
-            fan_out = "four"
-            [plugins]
-            enabled = "openai"
-            [accountz.x]
-            provider = "x"
-            [accounts.no-provider]
-            drop_params = "yes"
-            [accounts.secret]
-            provider = "studio"
-            api_key = { env = "UNSET" }
-            nested = [{ file = "/nonexistent/secret" }]
-            extra_fields = "maybe"
-            [accounts."with space"]
-            provider = "studio"
-            [[keys]]
-            name = "a b"
-            sha256 = "beef"
-            [[keys]]
-            name = "ok"
-            accounts = ["nobody"]
-            """
-        )
-    ) == {
+    assert set(faults(WRONG)) == {
         "server.prot: unknown key; did you mean `port`?",
         "server.port: must be a whole number from 0 to 65535",
         "server.workers: must be a whole number from 1 to 256",

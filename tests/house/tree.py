@@ -59,7 +59,9 @@ def short(path: Path) -> str:
 
 def plugin_folders() -> list[Path]:
     """The folders of the plugins of this repository."""
-    return sorted({path.parent for path in files(".toml") if path.match("plugins/*/pyproject.toml")})
+    return sorted(
+        {path.parent for path in files(".toml") if path.match("plugins/*/pyproject.toml")}
+    )
 
 
 def plugin_sources() -> list[Path]:

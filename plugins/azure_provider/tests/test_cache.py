@@ -7,9 +7,6 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from retouch_azure import cache, tokens
-from retouch_azure.cache import TokenCache
-from retouch_azure.settings import Entra
 
 from retouch import (
     Secret,
@@ -18,6 +15,9 @@ from retouch import (
     UpstreamResponse,
     UpstreamUnreachable,
 )
+from retouch_azure import cache, tokens
+from retouch_azure.cache import TokenCache
+from retouch_azure.settings import Entra
 
 ENTRA = Entra(tenant_id="tenant", client_id="client", client_secret=Secret("a-long-secret"))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import retouch_azure
-
 from retouch.testing import (
     ProviderContract,
     Received,

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from retouch_azure.failures import failure
 
 from retouch import ContentRejected, UpstreamAuth, UpstreamError, UpstreamResponse
+from retouch_azure.failures import failure
 
 PLANTED = "api-key 0123456789abcdef in the clear"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 import retouch_azure
 from retouch_azure.settings import Entra, Options, Settings
 
