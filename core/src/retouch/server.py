@@ -24,7 +24,7 @@ from retouch.routing import Routes
 from retouch.tuning import tune
 
 #: How a worker process learns what to run; it is started afresh and shares no memory.
-_CONFIG_VARIABLE, _HOST_VARIABLE = "RETOUCH_CONFIG", "RETOUCH_HOST"
+_CONFIG_VARIABLE = "RETOUCH_CONFIG"
 #: Longer than load balancers keep an idle connection, so that they close it and not we.
 KEEPALIVE_SECONDS = 75
 #: An edit may take minutes; orchestrators should wait a little longer than this.
@@ -53,7 +53,6 @@ def serve(config: Config, routes: Routes, path: Path | None) -> int:
         server.run(sockets=[listener])
         return 0 if server.started else 1
     os.environ[_CONFIG_VARIABLE] = "" if path is None else str(path.resolve())
-    os.environ[_HOST_VARIABLE] = config.server.host
     settings = _uvicorn("retouch.server:worker_app", factory=True, workers=config.server.workers)
     threading.Thread(target=_announce, args=(address,), daemon=True).start()
     Multiprocess(settings, sockets=[listener]).run()

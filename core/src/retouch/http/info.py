@@ -17,7 +17,7 @@ from retouch.routing import Caller, Routes, Target
 
 
 class InfoEndpoints:
-    """The GET endpoints. Models and the description need a key as edits do; health does not."""
+    """The GET endpoints. Models need a key as edits do; health and the description do not."""
 
     def __init__(self, routes: Routes, keys: Keys) -> None:
         self._routes = routes

@@ -1,0 +1,115 @@
+"""google-auth at work: what it is made from, and that it stays out of everybody's way."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from retouch import Secret, UpstreamAuth
+from retouch_vertex.settings import Settings
+from retouch_vertex.tokens import Source
+
+EMAIL = "editor@source.iam.gserviceaccount.com"
+#: The longest that nothing else ran while the first token was made, in milliseconds.
+STALL = """
+import asyncio, sys, time
+from retouch import Secret
+from retouch_vertex.settings import Settings
+from retouch_vertex.tokens import Source, Tokens
+
+async def main():
+    worst, last = 0.0, time.perf_counter()
+    source = Source(Settings(project="p", credentials=Secret(sys.stdin.read())), "stall")
+    token = asyncio.ensure_future(Tokens(source.obtain).get())
+    while not token.done():
+        await asyncio.sleep(0.001)
+        now = time.perf_counter()
+        worst, last = max(worst, now - last), now
+    assert token.result().token
+    print(worst * 1000)
+
+asyncio.run(main())
+"""
+
+
+def service_account(key: rsa.RSAPrivateKey) -> str:
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return json.dumps(
+        {
+            "type": "service_account",
+            "private_key_id": "k",
+            "private_key": pem.decode(),
+            "client_email": EMAIL,
+            "token_uri": "http://127.0.0.1:9/token",
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def credentials() -> str:
+    return service_account(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+
+
+def test_the_first_token_stalls_nobody(credentials: str) -> None:
+    """Under 50 ms; the best of three, since others use this machine as well.
+
+    google-auth's own check of the key would hold everything up for 80 ms and more each time.
+    """
+    stalls = []
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", STALL],
+            input=credentials,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        stalls.append(float(done.stdout))
+    assert min(stalls) < 50
+
+
+def test_impersonation(credentials: str) -> None:
+    settings = Settings(
+        project="p", credentials=Secret(credentials), impersonate="other@p.iam.gserviceaccount.com"
+    )
+    made = Source(settings, "a")._load(None)  # type: ignore[arg-type]
+    assert made.service_account_email == "other@p.iam.gserviceaccount.com"
+    assert made._source_credentials.service_account_email == EMAIL
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no json",
+        "[]",
+        "5",
+        "{}",
+        '{"type": "service_account"}',
+        '{"type": "service_account", "private_key": "no key", "client_email": "a"}',
+        '{"type": "authorized_user", "client_id": "x"}',
+        '{"type": "external_account"}',
+    ],
+)
+def test_what_are_no_credentials(text: str, caplog: pytest.LogCaptureFixture) -> None:
+    settings = Settings(project="p", credentials=Secret(text))
+    with pytest.raises(UpstreamAuth):
+        Source(settings, "house").obtain(False)
+    assert "account house" in caplog.text
+    assert "no key" not in caplog.text
+
+
+def test_a_sovereign_cloud_always_signs_itself(credentials: str) -> None:
+    document = {**json.loads(credentials), "universe_domain": "s3nsapis.fr"}
+    source = Source(Settings(project="p", credentials=Secret(json.dumps(document))), "a")
+    assert source.obtain(False).token.startswith("eyJ")
+    with pytest.raises(UpstreamAuth):
+        source.obtain(True)
