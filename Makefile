@@ -1,4 +1,4 @@
-.PHONY: install run test lint lock
+.PHONY: install run test lint lock bench bench-smoke bench-peers
 
 install:
 	@scripts/install
@@ -10,3 +10,9 @@ lint:
 	@scripts/lint
 lock:
 	@scripts/lock
+bench:
+	@scripts/bench
+bench-smoke:
+	@scripts/bench-smoke
+bench-peers:
+	@scripts/bench-peers
