@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from retouch.redaction import redact, secrets
+from retouch.errors import UpstreamRefused
+from retouch.redaction import redact, redact_error, secrets
 from retouch.types import Secret
 
 
@@ -48,11 +49,33 @@ def test_each_of_them_is_taken_out(secret: str) -> None:
 
 
 def test_a_secret_that_begins_like_another() -> None:
-    short, long = Settings(key=Secret("abcdef"), entra=Entra(Secret("abcdef-and-more"))), "x"
-    assert redact("abcdef-and-more abcdef", short) == "*** ***"
-    assert long
+    settings = Settings(key=Secret("abcdef"), entra=Entra(Secret("abcdef-and-more")))
+    assert redact("abcdef-and-more abcdef", settings) == "*** ***"
 
 
 def test_short_values_do_not_blot_out_words() -> None:
     assert redact("the size of the mask", Settings(key=Secret("size"))) == "the size of the mask"
     assert redact("anything", Settings(key=Secret(""))) == "anything"
+
+
+def test_an_error_is_cleaned_wherever_a_provider_may_have_put_a_secret() -> None:
+    key = "key-123456"
+    error = UpstreamRefused(
+        400,
+        f"Bad {key}.",
+        type=f"type {key}",
+        code=f"code {key}",
+        param=f"param {key}",
+        headers={"x-request-id": key, "retry-after": "7"},
+        details={"moderation_details": {"a": [key, {"b": key}], "n": 5}},
+    )
+    redact_error(error, FULL)
+    assert error.to_dict()["error"] == {
+        "message": "Bad ***.",
+        "type": "type ***",
+        "code": "code ***",
+        "param": "param ***",
+        "moderation_details": {"a": ["***", {"b": "***"}], "n": 5},
+    }
+    assert error.headers == {"x-request-id": "***", "retry-after": "7"}
+    assert (error.status, error.retry) == (400, None)

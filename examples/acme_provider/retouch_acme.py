@@ -195,7 +195,7 @@ def _result(answer: Answer, edit: EditRequest, account: Account) -> EditResult:
         raise ContentRejected(f"Acme refused this edit: {answer.blocked[:200]}")
     if not answer.pictures:
         raise UpstreamInvalid("Acme answered without a picture.")
-    model = account.model(edit.model)
+    model = account.model(edit)
     price = None if model is None else model.price
     return EditResult(
         images=tuple(EditedImage(data=picture) for picture in answer.pictures),

@@ -173,33 +173,36 @@ def test_imagen(
     assert mine == google
 
 
+#: What the three pictures of one edit are, as a form can say it.
+REFERENCES = {
+    "1": {"referenceType": "REFERENCE_TYPE_RAW"},
+    "2": {
+        "referenceType": "REFERENCE_TYPE_CONTROL",
+        "controlImageConfig": {
+            "controlType": "CONTROL_TYPE_CANNY",
+            "enableControlImageComputation": "true",
+        },
+    },
+    "3": {
+        "referenceType": "REFERENCE_TYPE_SUBJECT",
+        "subjectImageConfig": {
+            "subjectType": "SUBJECT_TYPE_PRODUCT",
+            "subjectDescription": "a hat",
+        },
+    },
+}
+
+
 def test_imagen_with_a_mask_and_other_references(
     server: VertexUpstream, ours: openai.OpenAI, theirs: genai.Client
 ) -> None:
     server.reset()
-    numbered = {
-        "1": {"referenceType": "REFERENCE_TYPE_RAW"},
-        "2": {
-            "referenceType": "REFERENCE_TYPE_CONTROL",
-            "controlImageConfig": {
-                "controlType": "CONTROL_TYPE_CANNY",
-                "enableControlImageComputation": "true",
-            },
-        },
-        "3": {
-            "referenceType": "REFERENCE_TYPE_SUBJECT",
-            "subjectImageConfig": {
-                "subjectType": "SUBJECT_TYPE_PRODUCT",
-                "subjectDescription": "a hat",
-            },
-        },
-    }
     ours.images.edit(
         model=f"vx/{IMAGEN}",
         image=[PNG, JPEG, PNG],
         mask=hole(),
         prompt="A red hat.",
-        extra_body={"referenceImages": numbered},
+        extra_body={"referenceImages": REFERENCES},
     )
     sent = server.requests[0].document["instances"][0]["referenceImages"][3]
     white = base64.b64decode(sent["referenceImage"]["bytesBase64Encoded"])

@@ -74,7 +74,7 @@ class Routes:
                 param="model",
             )
         # What has a name of the configuration's own is the same model by its id.
-        known = target.account.models.get(model) or target.account.model(model)
+        known = target.account.models.get(model) or target.account.with_id(model)
         if known is None and target.info.default is not None:
             known = ModelInfo(id=model, capabilities=target.info.default)
         if known is None:

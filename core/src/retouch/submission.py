@@ -132,6 +132,7 @@ def build_edit(
         raise InvalidRequest("`markup` cannot be combined with `mask`.", param="markup")
     edit = EditRequest(
         model=route.model.id,
+        name=route.name.partition("/")[2],
         prompt=prompt,
         images=submission.images,
         mask=_mask(submission),

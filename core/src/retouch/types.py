@@ -128,6 +128,7 @@ class EditRequest(Parameters, frozen=True, kw_only=True):
     """One edit, however it arrived. OpenAI's parameters are attributes of the same name.
 
     :param model: the model's id as the provider knows it, without the account.
+    :param name: the name by which the client asked for it, without the account.
     :param mask: the area to edit; asks for a convention by name (``Mask.white_edits()`` ...).
         A ``PictureUrl`` or ``PictureFile`` only for models that take such references.
     :param options: the provider's own fields, decoded into its ``options`` struct.
@@ -137,6 +138,7 @@ class EditRequest(Parameters, frozen=True, kw_only=True):
     """
 
     model: str
+    name: str = ""
     prompt: str
     images: tuple[PictureInput, ...]
     mask: Mask | PictureUrl | PictureFile | None = None
@@ -166,8 +168,12 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=True)
     models: Mapping[str, ModelInfo] = msgspec.field(default_factory=dict)
     state: dict[str, Any] = msgspec.field(default_factory=dict)
 
-    def model(self, id: str) -> ModelInfo | None:
-        """The listed model that goes upstream as ``id``."""
+    def model(self, edit: EditRequest) -> ModelInfo | None:
+        """The model that an edit asked for; ``None`` for an id that is not listed."""
+        return self.models.get(edit.name) or self.with_id(edit.model)
+
+    def with_id(self, id: str) -> ModelInfo | None:
+        """The first listed model that goes upstream as ``id``."""
         return next((model for model in self.models.values() if model.id == id), None)
 
 

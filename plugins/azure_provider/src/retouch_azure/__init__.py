@@ -73,7 +73,7 @@ def validate(edit: EditRequest, account: Account) -> None:
     if edit.markup is not None and edit.markup.format != "png":
         raise InvalidImage("`markup` must be a PNG.", param="markup")
     check_options(edit, account)
-    listed = account.model(edit.model) is not None
+    listed = account.model(edit) is not None
     if listed and _is_useless(edit.output_compression, edit):
         raise UnsupportedParameter(
             "`output_compression`: only jpeg and webp can be compressed; set `output_format`.",
@@ -87,7 +87,7 @@ def translate_request(edit: EditRequest, account: Account) -> UpstreamRequest:
     settings: Settings = account.settings
     family = family_of(edit, account)
     changes: dict[str, None] = {"response_format": None}
-    if account.model(edit.model) is not None and edit.output_format != "jpeg":
+    if account.model(edit) is not None and edit.output_format != "jpeg":
         # Azure knows no WebP: then the core converts a PNG, and compresses that.
         changes["output_compression"] = None
     edit = msgspec.structs.replace(edit, **changes)
@@ -136,7 +136,7 @@ async def translate_stream(
     response: UpstreamResponse, edit: EditRequest, account: Account
 ) -> AsyncIterator[EditEvent]:
     """OpenAI's events, as they arrive."""
-    price = answers.price_of(account.model(edit.model))
+    price = answers.price_of(account.model(edit))
     async for event in openai_wire.read_events(response, price):
         yield event
 

@@ -31,7 +31,7 @@ def read(response: UpstreamResponse, edit: EditRequest, account: Account) -> Edi
     """
     if response.status != 200:
         raise failure(response)
-    model = account.model(edit.model)
+    model = account.model(edit)
     try:
         result = openai_wire.read_result(response, price_of(model))
     except UpstreamInvalid:

@@ -43,7 +43,7 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
 
 def family_of(edit: EditRequest, account: Account) -> Family:
     """The family of the edit's model."""
-    model: ModelInfo | None = account.model(edit.model)
+    model: ModelInfo | None = account.model(edit)
     return OPENAI if model is None else FAMILIES.get(model.family, OPENAI)
 
 
@@ -52,7 +52,7 @@ def check_options(edit: EditRequest, account: Account) -> None:
 
     :raises UnsupportedParameter: naming the option.
     """
-    model = account.model(edit.model)
+    model = account.model(edit)
     if model is None or not model.family:
         return
     known = family_of(edit, account).options

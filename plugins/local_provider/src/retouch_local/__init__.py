@@ -134,7 +134,7 @@ def translate_response(
 ) -> EditResult:
     """The picture; what it cost is known, for once."""
     outcome: Outcome = response.context
-    model = account.model(edit.model)
+    model = account.model(edit)
     price = model.price if model is not None and model.price is not None else FREE
     return EditResult(
         images=(EditedImage(data=Blob(outcome.data)),),

@@ -123,5 +123,5 @@ async def translate_stream(
 
 
 def _price(edit: EditRequest, account: Account) -> Price | None:
-    model: ModelInfo | None = account.model(edit.model)
+    model: ModelInfo | None = account.model(edit)
     return None if model is None else model.price

@@ -136,7 +136,7 @@ def translate_response(
     response: UpstreamResponse, edit: EditRequest, account: Account
 ) -> EditResult:
     """The family's reading of a 200; failures are alike."""
-    listed = account.model(edit.model)
+    listed = account.model(edit)
     if response.status != 200:
         raise failures.failure(response, edit.model, listed)
     price = None if listed is None else listed.price
@@ -148,7 +148,7 @@ async def translate_stream(
     response: UpstreamResponse, edit: EditRequest, account: Account
 ) -> AsyncIterator[EditEvent]:
     """Gemini's stream; Imagen has none."""
-    listed = account.model(edit.model)
+    listed = account.model(edit)
     price = None if listed is None else listed.price
     async for event in gemini_answer.events(response, price, edit.model, listed):
         yield event
@@ -159,7 +159,7 @@ def _family(edit: EditRequest, account: Account) -> Family:
 
     :raises UnknownModel: for an id of neither; nothing else may become part of an address.
     """
-    listed = account.model(edit.model)
+    listed = account.model(edit)
     name = listed.family if listed is not None else ""
     if not name:
         name = "imagen" if edit.model.startswith("imag") else edit.model.partition("-")[0]
