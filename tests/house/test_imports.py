@@ -20,7 +20,7 @@ SEAMS = {
     "uvicorn": ("server.py", "http/protocol.py", "testing/"),
     "httptools": ("http/protocol.py",),
     "uvloop": ("server.py",),
-    "multipart": ("http/intake_multipart.py", "testing/"),
+    "multipart": ("http/intake.py", "http/intake_multipart.py", "testing/"),
     "aiohttp": ("upstream/client.py", "testing/"),
     "yarl": ("upstream/client.py",),
     "PIL": ("media/", "testing/"),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from email.message import Message
 
+import multipart
 from starlette.types import Receive, Scope
 
 from retouch.config import LimitsConfig
@@ -13,6 +13,7 @@ from retouch.http import intake_json, intake_multipart
 from retouch.media.blob import Spool
 from retouch.submission import Submission
 
+MAX_CONTENT_TYPE_CHARS = 1024
 MULTIPART, JSON = "multipart/form-data", "application/json"
 
 
@@ -49,10 +50,11 @@ async def read_submission(
 
 def content_type(header: str) -> tuple[str, str]:
     """The media type in lower case and the boundary parameter (empty if there is none)."""
-    message = Message()
-    message["content-type"] = header[:1024]
-    boundary = message.get_param("boundary", "")
-    return message.get_content_type() if header else "", str(boundary)
+    try:
+        media_type, options = multipart.parse_options_header(header[:MAX_CONTENT_TYPE_CHARS])
+    except multipart.MultipartError:
+        return "", ""
+    return media_type.lower(), options.get("boundary", "")
 
 
 async def _chunks(receive: Receive, length: int | None, limit: int) -> AsyncIterator[bytes]:

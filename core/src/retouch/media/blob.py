@@ -21,7 +21,7 @@ SPOOL_THRESHOLD = MIB
 MAX_IN_MEMORY = 20 * MIB
 #: In between it is in memory while all such blobs of the process together stay below this: a
 #: file costs two more copies, and a few large pictures must not cost memory without bound.
-MEMORY_BUDGET = 48 * MIB
+MEMORY_BUDGET = 32 * MIB
 #: Reads and writes of spooled blobs happen in pieces of this size.
 CHUNK_SIZE = 256 * 1024
 #: Writes below this many bytes are collected.

@@ -25,7 +25,7 @@ from retouch.types import UpstreamRequest, UpstreamResponse
 from retouch.upstream.body import Body
 
 #: Bytes that aiohttp may buffer of an answer before it stops reading the socket.
-READ_BUFFER = 256 * 1024
+READ_BUFFER = 1024 * 1024
 #: Below what providers keep a connection open for, so that none is reused as it closes.
 KEEPALIVE_SECONDS = 15.0
 #: The gateway's own headers, which no provider may set; a plugin's ``call`` may.
