@@ -18,6 +18,7 @@ BASE = "(ProviderContract):\n"
 PATIENCE = "    patience = 4.0\n"
 #: About 60 runs of the kit, a second each on an idle machine.
 RUN_SECONDS = 400
+pytestmark = pytest.mark.timeout(RUN_SECONDS + 20)
 INI = "[pytest]\nfilterwarnings = error\naddopts = --strict-config --strict-markers\n"
 
 
@@ -41,7 +42,6 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, set[str]]:
     return _failures(report)
 
 
-@pytest.mark.timeout(RUN_SECONDS + 20)
 def test_the_example_without_a_fault_passes(failed: Mapping[str, set[str]]) -> None:
     assert failed["test_acme"] == set()
 

@@ -72,6 +72,15 @@ class GatewayProtocol(HttpToolsProtocol):
         # nothing to be parsed, and it would only copy it.
         self._beside = self._left > 0 and not self.transport.is_closing()
 
+    def eof_received(self) -> None:
+        """The client closed its side: it has left.
+
+        Closing would first flush what was written, to a client that may have stopped reading,
+        and the edit would go on for nobody until then.
+        """
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.abort()
+
     def _body_received(self, data: bytes) -> bytes:
         """Take what belongs to the body; returns what follows it."""
         self._unset_keepalive_if_required()
