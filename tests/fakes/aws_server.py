@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
+
+from tests.fakes.server import FakeServer
 
 
 @dataclass
@@ -24,17 +23,12 @@ class Received:
     refused: str = ""
 
 
-class AwsServer:
+class AwsServer(FakeServer):
     """``with ...Server() as server: ... server.url ...``; derive and write ``answer``."""
 
     def __init__(self) -> None:
-        self.url = ""
+        super().__init__()
         self.requests: list[Received] = []
-        #: Exceptions of the fake itself; a test that ends with one has proved nothing.
-        self.faults: list[BaseException] = []
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._runner: web.AppRunner | None = None
 
     async def answer(self, received: Received, request: web.Request) -> web.StreamResponse:
         """What the service answers."""
@@ -45,36 +39,9 @@ class AwsServer:
         assert len(self.requests) == 1, f"{len(self.requests)} requests: {self.requests}"
         return self.requests[0]
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._run(self._serve())
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._runner is not None:
-            self._run(self._runner.cleanup())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    async def _serve(self) -> None:
-        app = web.Application(client_max_size=1 << 30)
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(
-            app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
-        )
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """Every path is the service's."""
+        router.add_route("*", "/{path:.*}", self._handle)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}

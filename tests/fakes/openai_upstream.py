@@ -11,9 +11,7 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 
 from aiohttp import web
@@ -23,6 +21,7 @@ from tests.fakes.multipart_form import FormError, Part
 from tests.fakes.openai_rules import Edit, Refusal
 from tests.fakes.pictures import picture
 from tests.fakes.replies import Answer, Events, Reply
+from tests.fakes.server import FakeServer
 
 #: The worked example of the price tests: 19 text, 352 image and 439 output tokens.
 USAGE: dict[str, Any] = {
@@ -83,36 +82,19 @@ class Received:
         return [part for part in self.files if part.name in names]
 
 
-class OpenAIUpstream:
+class OpenAIUpstream(FakeServer):
     """The server. ``with OpenAIUpstream(key) as upstream: ... upstream.base_url ...``."""
 
     def __init__(self, api_key: str) -> None:
+        super().__init__()
         self.api_key = api_key
         self.requests: list[Received] = []
-        #: Exceptions of the fake itself; a test that ends with one has proved nothing.
-        self.faults: list[BaseException] = []
-        self.base_url = ""
         self._script: list[Reply] = []
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._runner: web.AppRunner | None = None
 
-    def __enter__(self) -> OpenAIUpstream:
-        self._thread.start()
-        self._run(self._serve())
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._runner is not None:
-            self._run(self._runner.cleanup())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+    @property
+    def base_url(self) -> str:
+        """What an OpenAI client takes as ``base_url``."""
+        return f"{self.url}/v1"
 
     def script(self, *replies: Reply) -> None:
         """Answer the next accepted edits with these, one each, then ordinarily again."""
@@ -135,20 +117,9 @@ class OpenAIUpstream:
             time.sleep(0.005)
         return self.requests[number - 1]
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    async def _serve(self) -> None:
-        app = web.Application(client_max_size=1 << 30)
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(
-            app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
-        )
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
-        self.base_url = f"http://{host}:{port}/v1"
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """Everything goes through the same rules."""
+        router.add_route("*", "/{path:.*}", self._handle)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         received = Received(

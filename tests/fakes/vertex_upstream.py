@@ -10,10 +10,7 @@ import asyncio
 import base64
 import json
 import re
-import threading
 import time
-from collections.abc import Coroutine
-from types import TracebackType
 from typing import Any
 
 from aiohttp import web
@@ -21,6 +18,7 @@ from aiohttp import web
 from tests.fakes.openai_upstream import Received
 from tests.fakes.pictures import picture
 from tests.fakes.replies import Answer, Events, Gate, Reply
+from tests.fakes.server import FakeServer
 from tests.fakes.vertex_rules import GoogleRefusal, check_generate, check_predict
 
 PROJECT = "fake-project"
@@ -47,7 +45,7 @@ _PATH = re.compile(
 WAIT_SECONDS = 10
 
 
-class VertexUpstream:
+class VertexUpstream(FakeServer):
     """The server. ``with VertexUpstream() as upstream: ... upstream.url ...``.
 
     :ivar requests: what came for models.
@@ -58,9 +56,9 @@ class VertexUpstream:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.requests: list[Received] = []
         self.token_requests: list[Received] = []
-        self.faults: list[BaseException] = []
         self.tokens: set[str] = {ACCESS_TOKEN}
         self.accept_jwt = True
         self.token_gate: Gate | None = None
@@ -68,28 +66,7 @@ class VertexUpstream:
         self.lifetime = 3599
         #: Google's own client is not as strict with itself as this fake is with ours.
         self.strict = True
-        self.url = ""
         self._script: list[Reply] = []
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._runner: web.AppRunner | None = None
-
-    def __enter__(self) -> VertexUpstream:
-        self._thread.start()
-        self._run(self._serve())
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._runner is not None:
-            self._run(self._runner.cleanup())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
     def script(self, *replies: Reply) -> None:
         """Answer the next accepted edits with these, one each, then ordinarily again."""
@@ -115,23 +92,13 @@ class VertexUpstream:
             time.sleep(0.005)
         return self.token_requests[0]
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    async def _serve(self) -> None:
-        app = web.Application(client_max_size=1 << 30)
-        app.router.add_route("*", "/token", self._token)
-        app.router.add_route("*", "/sts", self._token)
-        app.router.add_route("GET", "/", self._metadata)
-        app.router.add_route("*", "/computeMetadata/{path:.*}", self._metadata)
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(
-            app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
-        )
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """Token services, the metadata server, and the models."""
+        router.add_route("*", "/token", self._token)
+        router.add_route("*", "/sts", self._token)
+        router.add_route("GET", "/", self._metadata)
+        router.add_route("*", "/computeMetadata/{path:.*}", self._metadata)
+        router.add_route("*", "/{path:.*}", self._handle)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         received = await _received(request)

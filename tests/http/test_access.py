@@ -28,11 +28,21 @@ def test_a_line_of_json(caplog: pytest.LogCaptureFixture) -> None:
     line = written(access, caplog)
     assert list(line) == [
         "time", "request_id", "method", "path", "key", "model", "status", "code", "ms", "cost",
+        "answered_id",
     ]  # fmt: skip
     assert (line["method"], line["path"], line["key"]) == ("POST", "/v1/images/edits", "team-a")
     assert (line["model"], line["status"], line["code"]) == ("a/b", 200, None)
     assert line["cost"] == 0.016081
     assert line["ms"] >= 0
+
+
+def test_the_line_names_the_id_that_the_client_can_quote(caplog: pytest.LogCaptureFixture) -> None:
+    access = Access()
+    access.note_start(200, [(b"x-request-id", b"req_of_openai")])
+    assert access.status == 200
+    assert written(access, caplog)["answered_id"] == "req_of_openai"
+    access.note_start(400, [(b"x-request-id", access.request_id.encode())])
+    assert written(access, caplog)["answered_id"] is None
 
 
 def test_every_request_has_its_own_id() -> None:

@@ -9,6 +9,7 @@ import json
 import logging
 import secrets
 import time
+from collections.abc import Iterable
 
 import msgspec
 
@@ -19,6 +20,7 @@ class Access(msgspec.Struct, kw_only=True):
     """What is known of a request; filled in on its way.
 
     :param cost: US dollars.
+    :param answered_id: the ``x-request-id`` that the client got, when it is the provider's.
     """
 
     request_id: str = msgspec.field(default_factory=lambda: f"req_{secrets.token_hex(16)}")
@@ -29,7 +31,14 @@ class Access(msgspec.Struct, kw_only=True):
     model: str = "-"
     status: int = 0
     code: str | None = None
+    answered_id: str | None = None
     cost: float | None = None
+
+    def note_start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """What the answer begins with."""
+        self.status = status
+        sent = dict(headers).get(b"x-request-id", b"").decode("latin-1")
+        self.answered_id = sent if sent and sent != self.request_id else None
 
     def write(self) -> None:
         """Log the request; control characters are escaped by JSON."""
@@ -46,6 +55,7 @@ class Access(msgspec.Struct, kw_only=True):
             "code": self.code,
             "ms": round((time.monotonic() - self.started) * 1000, 1),
             "cost": self.cost,
+            "answered_id": self.answered_id,
         }
         text = msgspec.json.encode(line).decode()
         if not text.isascii():

@@ -79,7 +79,7 @@ class Boundary:
 
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":
-                access.status = message["status"]
+                access.note_start(message["status"], message["headers"])
             await send(message)
 
         try:

@@ -18,10 +18,10 @@ MIB = 1024 * 1024
 #: Up to this size a blob is always in memory (Starlette's spool threshold is the same).
 SPOOL_THRESHOLD = MIB
 #: Above this size a blob is always in a file.
-MAX_IN_MEMORY = 20 * MIB
+MAX_IN_MEMORY = 16 * MIB
 #: In between it is in memory while all such blobs of the process together stay below this: a
 #: file costs two more copies, and a few large pictures must not cost memory without bound.
-MEMORY_BUDGET = 32 * MIB
+MEMORY_BUDGET = 16 * MIB
 #: Reads and writes of spooled blobs happen in pieces of this size.
 CHUNK_SIZE = 256 * 1024
 #: Writes below this many bytes are collected.

@@ -32,12 +32,6 @@ MESSAGE = "Resource exhausted. Please try again later."
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[VertexUpstream]:
-    with VertexUpstream() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def running(
     server: VertexUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Gateway, openai.OpenAI]]:
@@ -49,22 +43,6 @@ def running(
     )
     with serving(config, tmp_path_factory.mktemp("vertex-answers")) as found:
         yield found
-
-
-@pytest.fixture
-def google(
-    server: VertexUpstream, running: tuple[Gateway, openai.OpenAI]
-) -> Iterator[VertexUpstream]:
-    server.reset()
-    yield server
-    assert not server.faults
-    running[0].check_alive()
-    running[0].check_output()
-
-
-@pytest.fixture
-def sdk(google: VertexUpstream, running: tuple[Gateway, openai.OpenAI]) -> openai.OpenAI:
-    return running[1]
 
 
 def edit(sdk: openai.OpenAI, model: str, account: str = "vx", **more: Any) -> Any:

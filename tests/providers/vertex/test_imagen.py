@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
 from PIL import Image
 
-from tests.fakes.gateway import Gateway
 from tests.fakes.pictures import opened, picture
 from tests.fakes.vertex_upstream import ACCESS_TOKEN, VertexUpstream
 from tests.providers.vertex_accounts import (
@@ -21,45 +19,10 @@ from tests.providers.vertex_accounts import (
     PREFIX,
     decoded,
     edit,
-    express,
     hole,
     post_json,
     saved,
-    serving,
-    with_token,
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[VertexUpstream]:
-    with VertexUpstream() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def running(
-    server: VertexUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Gateway, openai.OpenAI]]:
-    config = with_token(server, more='location = "us-central1"\nquota_project = "who-pays"')
-    config += with_token(server, "lenient", "drop_params = true") + express(server)
-    with serving(config, tmp_path_factory.mktemp("vertex")) as found:
-        yield found
-
-
-@pytest.fixture
-def google(
-    server: VertexUpstream, running: tuple[Gateway, openai.OpenAI]
-) -> Iterator[VertexUpstream]:
-    server.reset()
-    yield server
-    assert not server.faults
-    running[0].check_alive()
-    running[0].check_output()
-
-
-@pytest.fixture
-def sdk(google: VertexUpstream, running: tuple[Gateway, openai.OpenAI]) -> openai.OpenAI:
-    return running[1]
 
 
 def references(google: VertexUpstream) -> list[dict[str, Any]]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 
 import openai
 import pytest
 
-from tests.fakes.gateway import Gateway
 from tests.fakes.pictures import opened
 from tests.fakes.replies import Answer
 from tests.fakes.vertex_upstream import API_KEY, VertexUpstream, generated
@@ -20,44 +18,9 @@ from tests.providers.vertex_accounts import (
     PREFIX,
     decoded,
     edit,
-    express,
     hole,
     inline,
-    serving,
-    with_token,
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[VertexUpstream]:
-    with VertexUpstream() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def running(
-    server: VertexUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Gateway, openai.OpenAI]]:
-    config = with_token(server, more='location = "us-central1"\nquota_project = "who-pays"')
-    config += with_token(server, "lenient", "drop_params = true") + express(server)
-    with serving(config, tmp_path_factory.mktemp("vertex")) as found:
-        yield found
-
-
-@pytest.fixture
-def google(
-    server: VertexUpstream, running: tuple[Gateway, openai.OpenAI]
-) -> Iterator[VertexUpstream]:
-    server.reset()
-    yield server
-    assert not server.faults
-    running[0].check_alive()
-    running[0].check_output()
-
-
-@pytest.fixture
-def sdk(google: VertexUpstream, running: tuple[Gateway, openai.OpenAI]) -> openai.OpenAI:
-    return running[1]
 
 
 def test_gemini_gets_pictures_in_order_and_the_prompt_last(
