@@ -113,7 +113,7 @@ class TestRoomInMemory:
     def test_what_outgrows_memory_moves_to_a_file(
         self, room: Budget, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("retouch.media.blob.MAX_IN_MEMORY", len(LARGE) - 1)
+        monkeypatch.setattr(room, "limit", len(LARGE) - 1)
         blob = written(LARGE)
         assert "on disk" in repr(blob)
         assert blob.read() == LARGE

@@ -17,10 +17,8 @@ from types import TracebackType
 MIB = 1024 * 1024
 #: Up to this size a blob is always in memory (Starlette's spool threshold is the same).
 SPOOL_THRESHOLD = MIB
-#: Above this size a blob is always in a file.
-MAX_IN_MEMORY = 16 * MIB
-#: In between it is in memory while all such blobs of the process together stay below this: a
-#: file costs two more copies, and a few large pictures must not cost memory without bound.
+#: Above, it is in memory while all such blobs of the process together stay below this: a file
+#: costs two more copies, but large pictures must not cost memory without bound.
 MEMORY_BUDGET = 16 * MIB
 #: Reads and writes of spooled blobs happen in pieces of this size.
 CHUNK_SIZE = 256 * 1024
@@ -206,7 +204,7 @@ class BlobWriter:
     def _may_stay(self, more: int) -> bool:
         # The first piece beyond the threshold asks for everything before it, too.
         wanted = more if self._granted else self.size
-        if self.size > MAX_IN_MEMORY or not budget.take(wanted):
+        if not budget.take(wanted):
             return False
         self._granted += wanted
         return True

@@ -12,7 +12,7 @@ import pytest
 from tests.fakes import azure_identity
 from tests.fakes.azure_identity import ASSERTION, CLIENT, PROOF, SECRET, TENANT
 from tests.fakes.azure_upstream import AzureUpstream
-from tests.fakes.gateway import UPSTREAM_KEY, Gateway, StartGateway
+from tests.fakes.gateway import Gateway, StartGateway
 from tests.fakes.pictures import picture
 from tests.fakes.replies import Answer, Reset
 from tests.providers.azure_accounts import BY_SECRET, account, with_tokens
@@ -20,12 +20,6 @@ from tests.providers.azure_accounts import BY_SECRET, account, with_tokens
 ENTRA, IMDS, APP_SERVICE = azure_identity.PATHS
 MODEL = "entra/gpt-image-2"
 PNG = ("a.png", picture())
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[AzureUpstream]:
-    with AzureUpstream(UPSTREAM_KEY) as running:
-        yield running
 
 
 @pytest.fixture

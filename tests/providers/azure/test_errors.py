@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from tests.fakes.azure_upstream import AzureRefusal, AzureUpstream
-from tests.fakes.gateway import UPSTREAM_KEY, Gateway
+from tests.fakes.gateway import Gateway
 from tests.fakes.pictures import picture
 from tests.fakes.replies import Answer
 from tests.providers.azure_accounts import account
@@ -18,32 +18,11 @@ PNG = picture()
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[AzureUpstream]:
-    with AzureUpstream(UPSTREAM_KEY) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def program(server: AzureUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     config = account(server) + account(server, "old", 'api_version = "2025-03-01-preview"')
     running = Gateway(config, tmp_path_factory.mktemp("azure-errors"))
     yield running
     running.stop()
-
-
-@pytest.fixture
-def azure(server: AzureUpstream, program: Gateway) -> Iterator[AzureUpstream]:
-    server.reset()
-    yield server
-    assert not server.faults
-    program.check_alive()
-    program.check_output()
-
-
-@pytest.fixture
-def client(program: Gateway, azure: AzureUpstream) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=program.v1, api_key="unused", max_retries=0) as sdk:
-        yield sdk
 
 
 def edit(client: openai.OpenAI, model: str = "az/gpt-image-2", **more: Any) -> Any:

@@ -42,12 +42,6 @@ ABOUT_THE_CLIENT = {"user-agent", "accept-encoding", "connection", "content-leng
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[AzureUpstream]:
-    with AzureUpstream(UPSTREAM_KEY) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def program(server: AzureUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     config = account(server) + account(server, "v1", 'api_version = "v1"')
     running = Gateway(config, tmp_path_factory.mktemp("azure-golden"))

@@ -33,33 +33,12 @@ id = "our-flux"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[AzureUpstream]:
-    with AzureUpstream(UPSTREAM_KEY) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def program(server: AzureUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     config = account(server, more=NAMES) + account(server, "v1", 'api_version = "v1"')
     config += account(server, "preview", 'api_version = "preview"')
     running = Gateway(config, tmp_path_factory.mktemp("azure"))
     yield running
     running.stop()
-
-
-@pytest.fixture
-def azure(server: AzureUpstream, program: Gateway) -> Iterator[AzureUpstream]:
-    server.reset()
-    yield server
-    assert not server.faults
-    program.check_alive()
-    program.check_output()
-
-
-@pytest.fixture
-def client(program: Gateway, azure: AzureUpstream) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=program.v1, api_key="unused", max_retries=0) as sdk:
-        yield sdk
 
 
 def edit(client: openai.OpenAI, model: str = "az/gpt-image-2", **more: Any) -> Any:
