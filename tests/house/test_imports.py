@@ -21,7 +21,7 @@ SEAMS = {
     "httptools": ("http/protocol.py",),
     "uvloop": ("server.py",),
     "multipart": ("http/intake.py", "http/intake_multipart.py", "testing/"),
-    "aiohttp": ("upstream/client.py", "testing/"),
+    "aiohttp": ("upstream/client.py", "upstream/direct.py", "testing/"),
     "yarl": ("upstream/client.py",),
     "PIL": ("media/", "testing/"),
     "openai": ("testing/",),

@@ -1,21 +1,20 @@
 from __future__ import annotations
 
-import threading
-from typing import Any
+import asyncio
 
 import pytest
 
+from retouch._tasks import spawn
 from retouch.errors import InvalidImage
-from retouch.http import inspection
-from retouch.http.inspection import INLINE_BYTES, inspected
-from retouch.media import pictures
+from retouch.http.inspection import SLICE_BYTES, inspected
 from retouch.media.blob import Blob
 from tests.fakes.pictures import picture
 
 PNG = picture(8, 8)
+SIZES = [len(PNG), SLICE_BYTES, SLICE_BYTES + 1, 4 * SLICE_BYTES]
 
 
-@pytest.mark.parametrize("size", [len(PNG), INLINE_BYTES, INLINE_BYTES + 1, 4 * INLINE_BYTES])
+@pytest.mark.parametrize("size", SIZES)
 async def test_a_picture_of_any_size_is_checked(size: int) -> None:
     blob = Blob(PNG.ljust(size, b"\0"))  # bytes after a picture's own end are accepted
     found = await inspected(blob, "image", inline=True)
@@ -23,22 +22,25 @@ async def test_a_picture_of_any_size_is_checked(size: int) -> None:
     assert found.blob is blob
 
 
-@pytest.mark.parametrize("size", [100, INLINE_BYTES + 1])
+@pytest.mark.parametrize("size", [100, SLICE_BYTES + 1])
 async def test_a_broken_one_is_refused_by_its_field(size: int) -> None:
     with pytest.raises(InvalidImage) as refused:
         await inspected(Blob(bytes(size)), "mask")
     assert refused.value.param == "mask"
 
 
-async def test_only_large_pictures_leave_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    threads = []
+@pytest.mark.parametrize(("size", "turns"), [(SLICE_BYTES, 0), (4 * SLICE_BYTES, 3)])
+async def test_others_get_their_turn_between_slices(size: int, turns: int) -> None:
+    taken = 0
 
-    def noting(*arguments: Any, **keywords: Any) -> Any:
-        threads.append(threading.current_thread() is threading.main_thread())
-        return original(*arguments, **keywords)
+    async def other() -> None:
+        nonlocal taken
+        while True:
+            await asyncio.sleep(0)
+            taken += 1
 
-    original = pictures.inspect
-    monkeypatch.setattr(inspection, "inspect", noting)
-    await inspected(Blob(PNG), "image")
-    await inspected(Blob(PNG.ljust(INLINE_BYTES + 1, b"\0")), "image")
-    assert threads == [True, False]
+    beside = spawn(other())
+    await asyncio.sleep(0)
+    await inspected(Blob(PNG.ljust(size, b"\0")), "image")
+    beside.cancel()
+    assert taken == turns

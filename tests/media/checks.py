@@ -7,22 +7,59 @@ import random
 import re
 import struct
 import zlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
+import msgspec
 import pytest
 from PIL import Image
 
 from retouch import Blob, InvalidImage, Picture
-from retouch.media.pictures import inspect
+from retouch.media.pictures import Inspection, inspect
 
 
-def look(data: bytes) -> Picture:
-    return inspect(Blob(data))
+def look(data: bytes, param: str = "image") -> Picture:
+    """``inspect``, which must come to the same whether the picture comes whole or in pieces."""
+    whole = _outcome(partial(inspect, Blob(data), param=param))
+    for step in _STEPS:
+        pieces = _outcome(partial(arriving, data, step, param))
+        assert pieces == whole
+    if isinstance(whole, dict):
+        return inspect(Blob(data), param=param)
+    return msgspec.structs.replace(whole, blob=Blob(data))
+
+
+def _outcome(inspected: Callable[[], Picture]) -> Picture | dict[str, Any]:
+    """What is learned of a picture, or the error in which it ends."""
+    try:
+        return msgspec.structs.replace(inspected(), blob=_NOTHING)
+    except InvalidImage as refused:
+        return refused.to_dict()
+
+
+_NOTHING = Blob(b"")
+
+
+#: Sizes of the pieces in which a picture may arrive; some end inside of every structure.
+_STEPS = (1, 5, 64, 1_000, 100_000)
+
+
+def arriving(data: bytes, step: int, param: str = "image") -> Picture:
+    """``inspect`` for a picture that comes in pieces; of large ones only few small pieces."""
+    inspection = Inspection(param)
+    small = min(len(data), 3_000 * step)
+    for start in range(0, small, step):
+        inspection.feed(data[start : start + step])
+    for start in range(small, len(data), 100_000):
+        inspection.feed(data[start : start + 100_000])
+    return inspection.finish(Blob(data))
 
 
 def refusal(data: bytes, param: str = "image") -> str:
     """The message with which this picture is refused, checked to be ours."""
     with pytest.raises(InvalidImage) as caught:
-        inspect(Blob(data), param=param)
+        look(data, param)
     error = caught.value
     assert error.param == param
     assert error.message.startswith(f"`{param}` ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -78,7 +79,7 @@ class RawServer:
 
 
 @contextlib.asynccontextmanager
-async def serving(handle: Handler) -> AsyncIterator[RawServer]:
+async def serving(handle: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
     """Run ``handle`` for every connection; the connection is closed when it returns."""
     server = RawServer()
     tasks: set[asyncio.Task[None]] = set()
@@ -96,9 +97,9 @@ async def serving(handle: Handler) -> AsyncIterator[RawServer]:
             tasks.discard(task)
             writer.close()
 
-    listener = await asyncio.start_server(accept, "127.0.0.1", 0)
+    listener = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
     port = listener.sockets[0].getsockname()[1]
-    server.url = f"http://127.0.0.1:{port}"
+    server.url = f"http{'s' if tls else ''}://127.0.0.1:{port}"
     try:
         yield server
     finally:

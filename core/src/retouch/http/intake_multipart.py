@@ -16,8 +16,8 @@ import multipart
 
 from retouch.errors import InvalidRequest, RequestTooLarge
 from retouch.http.fields import FormFields
-from retouch.http.inspection import inspected
 from retouch.media.blob import BlobWriter, Spool
+from retouch.media.pictures import Inspection
 from retouch.submission import MAX_IMAGES, Submission
 from retouch.types import Picture
 
@@ -35,12 +35,19 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SINGLE_FILES = {"mask": "mask", "mask[]": "mask", "markup": "markup", "markup[]": "markup"}
 
 
-class _Part(msgspec.Struct):
-    """The part that is being read: a file when ``writer`` is set, else text."""
+class _Text(msgspec.Struct):
+    """A text field that is being read."""
 
     name: str
-    writer: BlobWriter | None
     text: bytearray
+
+
+class _File(msgspec.Struct):
+    """A picture that is being read, and checked at the same time."""
+
+    name: str
+    writer: BlobWriter
+    inspection: Inspection
 
 
 async def read(
@@ -58,9 +65,7 @@ async def read(
         with _Parser(boundary, length) as parser:
             async for chunk in chunks:
                 for event in parser.parse(chunk):
-                    part = form.feed(event)
-                    if part is not None:
-                        await form.end(part)
+                    form.feed(event)
     except multipart.ParserLimitReached as error:
         raise form.limit_error() from error
     except multipart.MultipartError as error:
@@ -117,29 +122,29 @@ class _Form:
         self._fields = FormFields()
         self._images: list[tuple[int, Picture]] = []
         self._single: dict[str, Picture] = {}
-        self._part: _Part | None = None
+        self._part: _Text | _File | None = None
 
-    def feed(self, event: multipart.MultipartSegment | bytes | None) -> _Part | None:
-        """One event of the parser; returns the part that it ends, if it ends one."""
+    def feed(self, event: multipart.MultipartSegment | bytes | None) -> None:
+        """One event of the parser: the head of a part, a piece of it, or its end."""
+        part = self._part
         if isinstance(event, multipart.MultipartSegment):
             self._part = self._start(event)
-        elif self._part is None:
+        elif part is None:
             raise AssertionError("the parser sends a head first")
         elif event is None:
-            ended, self._part = self._part, None
-            return ended
-        elif self._part.writer is not None:
-            self._part.writer.write(bytes(event))
+            self._part = None
+            self._end(part)
+        elif isinstance(part, _File):
+            part.writer.write(event)
+            part.inspection.feed(event)
         else:
-            self._part.text += event
-            if len(self._part.text) > MAX_FIELD_BYTES:
+            part.text += event
+            if len(part.text) > MAX_FIELD_BYTES:
                 raise InvalidRequest(
                     f"A text field may have at most {MAX_FIELD_BYTES} bytes.",
-                    param=self._part.name,
+                    param=part.name,
                     code="string_above_max_length",
                 )
-
-        return None
 
     def submission(self) -> Submission:
         """The complete form; images with indices (``image[0]``) in the order of those."""
@@ -161,7 +166,7 @@ class _Form:
             )
         return _malformed(f"A form may have at most {MAX_PARTS} parts with short headers.")
 
-    def _start(self, segment: multipart.MultipartSegment) -> _Part:
+    def _start(self, segment: multipart.MultipartSegment) -> _Text | _File:
         name = segment.name or ""
         if not 0 < len(name) <= MAX_NAME_CHARS or not name.isprintable():
             raise _malformed("A part has no usable name.")
@@ -182,11 +187,13 @@ class _Form:
                 param=name[:64],
                 code="invalid_type",
             )
-        return _Part(name, self._spool.writer() if is_file else None, bytearray())
+        if not is_file:
+            return _Text(name, bytearray())
+        return _File(name, self._spool.writer(), Inspection(_openai_name(name)))
 
-    async def end(self, part: _Part) -> None:
+    def _end(self, part: _Text | _File) -> None:
         """Take a complete part in."""
-        if part.writer is None:
+        if isinstance(part, _Text):
             self._fields.add(part.name, _decoded(part))
             return
         blob = self._spool.finish(part.writer)
@@ -196,7 +203,7 @@ class _Form:
                 raise InvalidRequest(
                     f"`{single}` was sent more than once.", param=single, code="duplicate_parameter"
                 )
-            self._single[single] = await inspected(blob, single)
+            self._single[single] = part.inspection.finish(blob)
             return
         match = _IMAGE_NAME.fullmatch(part.name)
         index = int(match.group(1)) if match and match.group(1) else len(self._images)
@@ -204,7 +211,7 @@ class _Form:
             raise InvalidRequest(
                 f"At most {MAX_IMAGES} images can be sent.", param="image", code="too_many_images"
             )
-        self._images.append((index, await inspected(blob, "image")))
+        self._images.append((index, part.inspection.finish(blob)))
 
 
 def _check_headers(segment: multipart.MultipartSegment, name: str) -> None:
@@ -217,7 +224,7 @@ def _check_headers(segment: multipart.MultipartSegment, name: str) -> None:
         raise _malformed("Content-Transfer-Encoding is not allowed in a form.", name[:64])
 
 
-def _decoded(part: _Part) -> str:
+def _decoded(part: _Text) -> str:
     try:
         return part.text.decode("utf-8")
     except UnicodeDecodeError as error:

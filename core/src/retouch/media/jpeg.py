@@ -6,11 +6,11 @@ Rules: ITU-T T.81 annex B; EXIF and ICC markers: CIPA DC-008 and ICC.1 annex B.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from retouch.media.blob import Blob
 from retouch.media.exif import EXIF_MARK, read_orientation
-from retouch.media.structure import BrokenPicture, Reader, Structure, check_sides
+from retouch.media.structure import BrokenPicture, Reader, Structure, Walk, check_sides
 
 #: Start of image, and the first byte of the marker that must follow.
 SIGNATURE = b"\xff\xd8\xff"
@@ -39,7 +39,7 @@ _FRAME = struct.Struct(">BHHB")
 Segment = tuple[int, int, int]
 
 
-def walk(reader: Reader) -> Structure:
+def walk(reader: Reader) -> Walk:
     """Check a JPEG from its first marker to the end of its scans.
 
     Bytes after the end-of-image marker are allowed: phones append further pictures.
@@ -49,7 +49,11 @@ def walk(reader: Reader) -> Structure:
     """
     frame: tuple[int, int, int, int] | None = None
     orientation: int | None = None
-    for marker, offset, length in segments(reader):
+    for segment in segments(reader):
+        if segment is None:
+            yield
+            continue
+        marker, offset, length = segment
         if marker in _FRAMES:
             if frame is not None:
                 raise BrokenPicture("is damaged: the JPEG has more than one frame header")
@@ -60,20 +64,22 @@ def walk(reader: Reader) -> Structure:
             block = reader.read(offset, length)
             orientation = read_orientation(block) if block.startswith(EXIF_MARK) else None
         elif marker == _SOS:
-            _check_scans(reader, frame, offset, length)
+            yield from _check_scans(reader, frame, offset, length)
     if frame is None:
         raise BrokenPicture("is a JPEG without pixel data")
     return Structure(width=frame[1], height=frame[2], orientation=orientation or 1)
 
 
-def segments(reader: Reader) -> Iterator[Segment]:
+def segments(reader: Reader) -> Iterator[Segment | None]:
     """The segments in order; the last one is the header of the first scan.
+
+    ``None`` whenever more bytes must come first; a segment that comes out is there whole.
 
     :raises BrokenPicture: when the file is cut off or damaged, or has too many segments.
     """
     offset = 2
     for _ in range(MAX_SEGMENTS):
-        head = reader.read(offset, MAX_FILL_BYTES + 4)
+        head = yield from reader.get(offset, MAX_FILL_BYTES + 4)
         fill = len(head) - len(head.lstrip(b"\xff"))
         if not head or fill == len(head) < MAX_FILL_BYTES:
             raise BrokenPicture("is cut off: the JPEG ends before its pixel data")
@@ -88,7 +94,8 @@ def segments(reader: Reader) -> Iterator[Segment]:
         if marker == 0 or marker in _BARE:
             raise BrokenPicture("is damaged: the JPEG has a marker that does not belong there")
         length = int.from_bytes(reader.read(offset, 2), "big")
-        if offset + max(length, 2) > reader.size:
+        whole = yield from reader.get(offset, max(length, 2))
+        if len(whole) < max(length, 2):
             raise BrokenPicture("is cut off: the JPEG ends before its pixel data")
         if length < 2:
             raise BrokenPicture("is damaged: a segment of the JPEG has a wrong length")
@@ -106,7 +113,7 @@ def essential(blob: Blob) -> bytes:
     """
     kept = [SIGNATURE[:2]]
     reader = Reader(blob)
-    for marker, offset, length in segments(reader):
+    for marker, offset, length in filter(None, segments(reader)):
         data = reader.read(offset, length)
         notes = _APP0 < marker < _APP14 or _APP14 < marker <= 0xEF or marker == _COM
         if not notes or (marker == _APP2 and data.startswith(b"ICC_PROFILE\0")):
@@ -130,7 +137,7 @@ def _frame(reader: Reader, offset: int, length: int) -> tuple[int, int, int]:
 
 def _check_scans(
     reader: Reader, frame: tuple[int, int, int, int] | None, offset: int, length: int
-) -> None:
+) -> Generator[None, None, None]:
     if frame is None:
         raise BrokenPicture("is damaged: the JPEG has pixel data before its frame header")
     marker, _, _, components = frame
@@ -138,10 +145,24 @@ def _check_scans(
     if length != 4 + 2 * in_scan[0] or not 1 <= in_scan[0] <= components:
         raise BrokenPicture("is damaged: the scan header of the JPEG is wrong")
     start = offset + length
-    several = marker in _PROGRESSIVE or in_scan[0] < components
-    if several and reader.count(b"\xff\xda", start) >= MAX_SCANS:
-        raise BrokenPicture("is a JPEG with too many scans")
+    if marker in _PROGRESSIVE or in_scan[0] < components:
+        yield from _count_scans(reader, start)
+    while reader.lacks(reader.size, 1):
+        yield
     tail = max(start, reader.size - _TAIL_BYTES)
     # Inside a scan 0xFF is always followed by 0x00 or a restart marker, so this is the end.
     if reader.find(b"\xff\xd9", tail) < 0 and reader.find(b"\xff\xd9", start) < 0:
         raise BrokenPicture("is cut off: the JPEG has no end-of-image marker")
+
+
+def _count_scans(reader: Reader, offset: int) -> Generator[None, None, None]:
+    total = 0
+    while True:
+        yield from reader.get(offset, 2)
+        found, following = reader.count(b"\xff\xda", offset)
+        total += found
+        if total >= MAX_SCANS:
+            raise BrokenPicture("is a JPEG with too many scans")
+        if reader.ends_before(following + 2):
+            return
+        offset = following

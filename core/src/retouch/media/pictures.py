@@ -12,11 +12,13 @@ from collections.abc import Callable
 from retouch.errors import InvalidImage
 from retouch.media import jpeg, png, webp
 from retouch.media.blob import Blob
-from retouch.media.structure import BrokenPicture, Reader, Structure
+from retouch.media.structure import BrokenPicture, Reader, Structure, Walk
 from retouch.types import Picture, PictureFormat
 
 ACCEPTED = "PNG, JPEG and WebP"
 
+#: So much tells the formats apart.
+_HEAD_BYTES = 16
 #: Formats that people try: where the mark starts, the mark, the name to tell them.
 _REFUSED_FORMATS = (
     (0, b"GIF8", "a GIF"),
@@ -48,27 +50,71 @@ def inspect(blob: Blob, *, param: str = "image", inline: bool = False) -> Pictur
         ``unsupported_image_format``), cut off, damaged, animated, without pixels, or larger
         than 16,384 pixels a side or 100 million in all.
     """
-    if not blob.size:
-        raise InvalidImage(f"`{param}` is empty.", param=param)
-    reader = Reader(blob)
-    head = reader.read(0, 16)
-    recognised, walk = _recognise(head, param)
-    try:
-        found = walk(reader)
-    except BrokenPicture as reason:
-        raise InvalidImage(f"`{param}` {reason}.", param=param) from None
-    return Picture(
-        blob=blob,
-        format=recognised,
-        width=found.width,
-        height=found.height,
-        alpha=found.alpha,
-        orientation=found.orientation,
-        inline=inline,
-    )
+    return Inspection(param).finish(blob, inline=inline)
 
 
-def _recognise(head: bytes, param: str) -> tuple[PictureFormat, Callable[[Reader], Structure]]:
+class Inspection:
+    """``inspect`` for a picture that is still arriving: the work is done as the bytes come.
+
+    :param param: the request field, for the error.
+    """
+
+    def __init__(self, param: str) -> None:
+        self._param = param
+        self._reader = Reader()
+        self._format: PictureFormat | None = None
+        self._walk: Walk | None = None
+        self._found: Structure | None = None
+        self._refusal: InvalidImage | None = None
+
+    def feed(self, piece: bytes) -> None:
+        """The next piece of the picture. A refusal waits for ``finish``."""
+        if self._found is None and self._refusal is None:
+            self._reader.grow(piece)
+            self._advance()
+
+    def finish(self, blob: Blob, *, inline: bool = False) -> Picture:
+        """The picture, whose bytes were fed so far in part, wholly or not at all.
+
+        :raises InvalidImage: as ``inspect``.
+        """
+        if not blob.size:
+            raise InvalidImage(f"`{self._param}` is empty.", param=self._param)
+        if self._found is None and self._refusal is None:
+            self._reader.complete(blob)
+            self._advance()
+        if self._refusal is not None:
+            raise self._refusal
+        assert self._format is not None and self._found is not None  # noqa: S101, PT018
+        return Picture(
+            blob=blob,
+            format=self._format,
+            width=self._found.width,
+            height=self._found.height,
+            alpha=self._found.alpha,
+            orientation=self._found.orientation,
+            inline=inline,
+        )
+
+    def _advance(self) -> None:
+        """Walk as far as the bytes reach."""
+        try:
+            if self._walk is None:
+                if self._reader.lacks(0, _HEAD_BYTES):
+                    return
+                head = self._reader.read(0, _HEAD_BYTES)
+                self._format, walk = _recognise(head, self._param)
+                self._walk = walk(self._reader)
+            next(self._walk)
+        except StopIteration as end:
+            self._found = end.value
+        except BrokenPicture as reason:
+            self._refusal = InvalidImage(f"`{self._param}` {reason}.", param=self._param)
+        except InvalidImage as refusal:
+            self._refusal = refusal
+
+
+def _recognise(head: bytes, param: str) -> tuple[PictureFormat, Callable[[Reader], Walk]]:
     if head.startswith(png.SIGNATURE):
         return "png", png.walk
     if head.startswith(jpeg.SIGNATURE):

@@ -5,20 +5,22 @@ Rules: PNG specification, third edition (W3C), sections 5 and 11.
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 import msgspec
+from zlib_ng.zlib_ng import crc32
 
 from retouch.media.blob import Blob
 from retouch.media.exif import MAX_EXIF_BYTES, read_orientation
-from retouch.media.structure import BrokenPicture, Reader, Structure, check_sides
+from retouch.media.structure import BrokenPicture, Reader, Structure, Walk, check_sides
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-#: A picture may have this many chunks, and one more for each ``_BYTES_PER_CHUNK`` of its size:
-#: libpng writes pixel data in chunks of 8 KiB, while a flood of tiny chunks costs time.
+#: A picture may have this many chunks, and one more for each ``_BYTES_PER_CHUNK`` of its size
+#: so far: libpng writes pixel data in chunks of 8 KiB, while a flood of tiny ones costs time.
 MAX_CHUNKS = 4_096
 _BYTES_PER_CHUNK = 4_096
 
@@ -46,11 +48,13 @@ _ADAM7 = (
 #: Inflated pixel data is counted in pieces of this size, never held.
 _INFLATE_BYTES = 256 * 1024
 
+_CUT = "is cut off: the PNG ends in the middle of a chunk"
 _HEAD = struct.Struct(">I4s")
 _IHDR = struct.Struct(">IIBBBBB")
 
-#: A chunk's type, where its data starts, and the data's length.
-Chunk = tuple[bytes, int, int]
+#: A chunk's type, where its data starts, the data's length, and the beginning of all data but
+#: pixel data: as much of it as a walk may want to look at.
+Chunk = tuple[bytes, int, int, bytes]
 
 
 class Essential(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +70,7 @@ class Essential(msgspec.Struct, frozen=True, kw_only=True):
     transparency: bytes
 
 
-def walk(reader: Reader) -> Structure:
+def walk(reader: Reader) -> Walk:
     """Check a PNG from its signature to its IEND chunk, all checksums included.
 
     Bytes after IEND are allowed: every decoder stops there.
@@ -74,11 +78,13 @@ def walk(reader: Reader) -> Structure:
     :raises BrokenPicture: when it is cut off, damaged, animated or too large.
     """
     found: _Walk | None = None
-    for kind, offset, length in chunks(reader):
-        if found is None:
-            found = _Walk(reader, kind, offset, length)
+    for chunk in chunks(reader):
+        if chunk is None:
+            yield
+        elif found is None:
+            found = _Walk(chunk)
         else:
-            found.chunk(kind, offset, length)
+            found.chunk(chunk)
     if found is None or not found.data_bytes:
         raise BrokenPicture("is a PNG without pixel data")
     return Structure(
@@ -89,32 +95,53 @@ def walk(reader: Reader) -> Structure:
     )
 
 
-def chunks(reader: Reader) -> Iterator[Chunk]:
+def chunks(reader: Reader) -> Iterator[Chunk | None]:
     """The chunks in order, each with its checksum verified; IEND is the last.
+
+    ``None`` whenever more bytes must come first.
 
     :raises BrokenPicture: when the file is cut off or damaged, or has too many chunks.
     """
     offset = len(SIGNATURE)
-    head = reader.read(offset, 8)
-    for _ in range(MAX_CHUNKS + reader.size // _BYTES_PER_CHUNK):
+    head = yield from reader.get(offset, 8)
+    for count in itertools.count():
         if len(head) < 8:
             raise BrokenPicture("is cut off: the PNG ends before its IEND chunk")
+        if count >= MAX_CHUNKS + offset // _BYTES_PER_CHUNK:
+            raise BrokenPicture("is a PNG with too many chunks")
         length, kind = _HEAD.unpack(head)
         if not kind.isalpha():
             raise BrokenPicture("is damaged: the PNG has a chunk without a proper name")
+        data = b""
+        if kind != b"IDAT":
+            data = (yield from reader.get(offset + 4, 4 + min(length, MAX_EXIF_BYTES)))[4:]
+        crc = yield from _checksum(reader, offset + 4, length + 4)
         end = offset + 8 + length
-        if end + 4 > reader.size:
-            raise BrokenPicture("is cut off: the PNG ends in the middle of a chunk")
-        crc = reader.crc32(offset + 4, length + 4)
         # One read for this chunk's checksum and the head of the next one.
-        tail = reader.read(end, 12)
+        tail = yield from reader.get(end, 4 if kind == b"IEND" else 12)
+        if len(tail) < 4:
+            raise BrokenPicture(_CUT)
         if crc.to_bytes(4, "big") != tail[:4]:
             raise BrokenPicture("is damaged: the checksum of a PNG chunk is wrong")
-        yield kind, offset + 8, length
+        yield kind, offset + 8, length, data
         if kind == b"IEND":
             return
         offset, head = end + 4, tail[4:]
-    raise BrokenPicture("is a PNG with too many chunks")
+
+
+def _checksum(reader: Reader, offset: int, size: int) -> Generator[None, None, int]:
+    """The CRC-32 of a chunk, as far as it is there, and then as it comes."""
+    value = 0
+    while size:
+        while reader.lacks(offset, 1):
+            yield
+        view = reader.view(offset, size)
+        if not view:
+            raise BrokenPicture(_CUT)
+        value = crc32(view, value)
+        offset += len(view)
+        size -= len(view)
+    return value
 
 
 def essential(blob: Blob) -> Essential:
@@ -126,7 +153,7 @@ def essential(blob: Blob) -> Essential:
     kept = [SIGNATURE]
     data = []
     transparency = b""
-    for kind, offset, length in chunks(Reader(blob)):
+    for kind, offset, length, _ in filter(None, chunks(Reader(blob))):
         if kind in _ESSENTIAL:
             kept.append(blob.read(offset - 8, length + 12))
         if kind == b"IDAT":
@@ -170,10 +197,11 @@ def _pixel_bytes(header: bytes) -> int:
 class _Walk:
     """What is known so far about one PNG."""
 
-    def __init__(self, reader: Reader, kind: bytes, offset: int, length: int) -> None:
+    def __init__(self, chunk: Chunk) -> None:
+        kind, _, length, data = chunk
         if kind != b"IHDR" or length != 13:
             raise BrokenPicture("is damaged: the PNG does not start with an IHDR chunk")
-        header = _IHDR.unpack(reader.read(offset, 13))
+        header = _IHDR.unpack(data)
         self.width, self.height, depth, self.colour, compression, filtering, interlace = header
         check_sides(self.width, self.height)
         if depth not in _BIT_DEPTHS.get(self.colour, ()) or compression or filtering:
@@ -183,13 +211,13 @@ class _Walk:
         self.transparent = self.colour in (GREY_ALPHA, RGB_ALPHA)
         self.orientation = 1
         self.data_bytes = 0
-        self._reader = reader
         self._palette = 0
         self._previous = kind
         self._seen = {kind}
 
-    def chunk(self, kind: bytes, offset: int, length: int) -> None:
+    def chunk(self, chunk: Chunk) -> None:
         """Check one chunk after IHDR."""
+        kind, _, length, data = chunk
         if kind == b"IDAT":
             self._idat(length)
         elif kind == b"PLTE":
@@ -197,8 +225,7 @@ class _Walk:
         elif kind == b"tRNS":
             self._trns(length)
         elif kind == b"eXIf":
-            block = self._reader.read(offset, min(length, MAX_EXIF_BYTES))
-            self.orientation = read_orientation(block)
+            self.orientation = read_orientation(data)
         elif kind == b"acTL":
             raise BrokenPicture("is an animated PNG; only still pictures are accepted")
         elif kind[0] < 0x60 and kind != b"IEND":

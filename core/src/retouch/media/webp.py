@@ -9,11 +9,12 @@ import struct
 from collections.abc import Iterator
 
 from retouch.media.exif import MAX_EXIF_BYTES, read_orientation
-from retouch.media.structure import BrokenPicture, Reader, Structure, check_sides
+from retouch.media.structure import BrokenPicture, Reader, Structure, Walk, check_sides
 
 MAX_CHUNKS = 4_096
 
 _ANIMATION_FLAG, _ALPHA_FLAG = 0x02, 0x10
+_CUT = "is cut off: the WebP ends before its last chunk"
 _ANIMATED = "is an animated WebP; only still pictures are accepted"
 _HEAD = struct.Struct("<4sI")
 
@@ -21,7 +22,7 @@ _HEAD = struct.Struct("<4sI")
 Chunk = tuple[bytes, int, int]
 
 
-def walk(reader: Reader) -> Structure:
+def walk(reader: Reader) -> Walk:
     """Check a WebP file up to the end that its RIFF header names.
 
     Bytes after that end are allowed: decoders stop there.
@@ -29,8 +30,13 @@ def walk(reader: Reader) -> Structure:
     :raises BrokenPicture: when it is cut off, damaged, animated or too large.
     """
     found = _Walk()
-    for index, (kind, offset, length) in enumerate(_chunks(reader)):
-        if kind == b"VP8X" and index == 0:
+    first = True
+    for chunk in _chunks(reader):
+        if chunk is None:
+            yield
+            continue
+        kind, offset, length = chunk
+        if kind == b"VP8X" and first:
             found.extended(reader.read(offset, min(length, 10)))
         elif kind in (b"ANIM", b"ANMF"):
             raise BrokenPicture(_ANIMATED)
@@ -40,6 +46,7 @@ def walk(reader: Reader) -> Structure:
             found.alpha = True
         elif kind == b"EXIF":
             found.orientation = read_orientation(reader.read(offset, min(length, MAX_EXIF_BYTES)))
+        first = False
     if found.size is None:
         raise BrokenPicture("is a WebP without pixel data")
     width, height = found.size
@@ -77,17 +84,30 @@ class _Walk:
             raise BrokenPicture("is damaged: the WebP names two different sizes")
 
 
-def _chunks(reader: Reader) -> Iterator[Chunk]:
-    end = 8 + int.from_bytes(reader.read(4, 4), "little")
-    if end > reader.size:
-        raise BrokenPicture("is cut off: the WebP ends before its last chunk")
+def _chunks(reader: Reader) -> Iterator[Chunk | None]:
+    """The chunks in order, ``None`` whenever more bytes must come first.
+
+    Of a chunk that comes out there is as much as a walk may want to look at.
+    """
+    head = yield from reader.get(0, 12)
+    end = 8 + int.from_bytes(head[4:8], "little")
     offset = 12
     for _ in range(MAX_CHUNKS):
         if offset + 8 > end:
+            yield from reader.get(offset, end - offset)
+            if reader.ends_before(end):
+                raise BrokenPicture(_CUT)
             return
-        kind, length = _HEAD.unpack(reader.read(offset, 8))
+        head = yield from reader.get(offset, 8)
+        if len(head) < 8:
+            raise BrokenPicture(_CUT)
+        kind, length = _HEAD.unpack(head)
         if offset + 8 + length > end:
             raise BrokenPicture("is damaged: a chunk of the WebP is longer than the file")
+        shown = 8 + min(length, MAX_EXIF_BYTES)
+        yield from reader.get(offset, shown)
+        if reader.ends_before(offset + shown):
+            raise BrokenPicture(_CUT)
         yield kind, offset + 8, length
         offset += 8 + length + length % 2
     raise BrokenPicture("is a WebP with too many chunks")

@@ -23,8 +23,9 @@ from retouch.errors import (
 )
 from retouch.types import UpstreamRequest, UpstreamResponse
 from retouch.upstream.body import Body
+from retouch.upstream.direct import HEAD_BUFFER, can_read_directly, read_directly
 
-#: Bytes that aiohttp may buffer of an answer before it stops reading the socket.
+#: Bytes of an answer of unknown length that aiohttp may buffer before it stops reading.
 READ_BUFFER = 1024 * 1024
 #: Below what providers keep a connection open for, so that none is reused as it closes.
 KEEPALIVE_SECONDS = 15.0
@@ -66,7 +67,7 @@ class Client:
             headers={"User-Agent": user_agent, "Accept-Encoding": "identity"},
             skip_auto_headers=("Content-Type",),
             auto_decompress=False,
-            read_bufsize=READ_BUFFER,
+            read_bufsize=HEAD_BUFFER,
             trust_env=False,
         )
 
@@ -127,7 +128,7 @@ class EditHttp:
                 status=response.status, headers=headers, stream=_chunks(response)
             )
         cap = self._limits.max_response_bytes if response.status < 300 else MAX_ERROR_BYTES
-        body = await _read(response, cap)
+        body = await _read(response, cap, self._limits.read_timeout)
         response.release()
         return UpstreamResponse(status=response.status, headers=headers, body=body)
 
@@ -168,7 +169,14 @@ def _headers(request: UpstreamRequest) -> dict[str, str]:
     return headers
 
 
-async def _read(response: aiohttp.ClientResponse, cap: int) -> bytes:
+async def _read(response: aiohttp.ClientResponse, cap: int, patience: float) -> bytes:
+    if can_read_directly(response) and response.status < 300:
+        if (response.content_length or 0) > cap:
+            raise _too_large()
+        try:
+            return await read_directly(response, patience)
+        except (aiohttp.ClientError, OSError) as error:
+            raise _translated(error) from error
     pieces: list[bytes] = []
     size = 0
     async for piece in _chunks(response):
@@ -177,17 +185,22 @@ async def _read(response: aiohttp.ClientResponse, cap: int) -> bytes:
             if response.status >= 300:
                 pieces.append(piece[: cap - size])
                 break
-            raise UpstreamInvalid("The provider's answer is larger than this gateway accepts.")
+            raise _too_large()
         pieces.append(piece)
     return b"".join(pieces)
 
 
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    response.content.set_read_chunk_size(READ_BUFFER)
     try:
         async for piece in response.content.iter_any():
             yield piece
     except (aiohttp.ClientError, OSError) as error:
         raise _translated(error) from error
+
+
+def _too_large() -> UpstreamInvalid:
+    return UpstreamInvalid("The provider's answer is larger than this gateway accepts.")
 
 
 def _translated(error: BaseException) -> UpstreamError:

@@ -1,0 +1,132 @@
+"""Read an answer of known length straight into one buffer, around aiohttp's parser.
+
+Once the head of an answer was parsed and its length is known, nothing of the rest has to be
+parsed; passing it through the parser and the stream reader copies it three times more. So the
+connection is lent to a reader of our own for as many bytes, and goes back to aiohttp, which
+keeps it for the next request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from retouch._filling import Filling
+from retouch.errors import UpstreamError, UpstreamTimeout
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
+
+#: Half of what may come of an answer, with its head, before aiohttp leaves the socket alone
+#: until we look at it. The first read of uvloop brings up to 250 kB: small answers are whole.
+HEAD_BUFFER = 96 * 1024
+#: Shorter answers are in before it pays.
+MIN_DIRECT_BYTES = 256 * 1024
+
+
+def can_read_directly(response: aiohttp.ClientResponse) -> bool:
+    """Whether the rest of this answer may go around the parser."""
+    return response.connection is not None and (response.content_length or 0) >= MIN_DIRECT_BYTES
+
+
+async def read_directly(response: aiohttp.ClientResponse, patience: float) -> bytes:
+    """The whole body of an answer that names its length, nothing of which was read before.
+
+    :param patience: seconds without a byte after which the answer is given up.
+    :raises UpstreamTimeout: when nothing came for that long.
+    :raises UpstreamError: when the connection breaks.
+    :raises aiohttp.ClientError: when it broke before.
+    """
+    size, connection = response.content_length, response.connection
+    # What the parser held back comes when what it gave was read.
+    begun = b"".join(iter(response.content.read_nowait, b""))
+    if response.content.is_eof() or size is None or connection is None:
+        return begun
+    filler = _Filler(response, begun, size, patience)
+    try:
+        await filler.done
+    finally:
+        filler.stop()
+    return filler.taken()
+
+
+class _Filler(asyncio.BufferedProtocol):
+    """Has the transport until the buffer is full; what else happens to it is passed on."""
+
+    def __init__(
+        self, response: aiohttp.ClientResponse, begun: bytes, size: int, patience: float
+    ) -> None:
+        connection = response.connection
+        assert connection is not None  # noqa: S101  looked at by read_directly
+        assert connection.protocol is not None  # noqa: S101
+        assert connection.transport is not None  # noqa: S101
+        self._loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[None] = self._loop.create_future()
+        self._content = response.content
+        self._owner: ResponseHandler = connection.protocol
+        self._transport: asyncio.Transport = connection.transport
+        # Room for one more byte than there may be shows whether there is more.
+        self._filling = Filling(size + 1)
+        self._filling.room()[: len(begun)] = begun
+        self._filling.filled = len(begun)
+        # Its own timer would not see these bytes.
+        self._owner.read_timeout = None
+        self._owner.start_timeout()
+        self._patience = patience
+        self._heard = self._loop.time()
+        self._timer = self._loop.call_later(patience, self._look)
+        self._transport.set_protocol(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go."""
+        return self._filling.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """They are there; with the last one the connection goes back."""
+        self._heard = self._loop.time()
+        self._filling.filled += nbytes
+        if self._filling.filled < self._filling.size - 1:
+            return
+        self._transport.set_protocol(self._owner)
+        if self._filling.filled == self._filling.size:
+            # Whatever follows, it must not be taken for the answer to the next request.
+            self._filling.filled -= 1
+            self._owner.force_close()
+        if not self.done.done():
+            self.done.set_result(None)
+        self._content.feed_eof()
+
+    def taken(self) -> bytes:
+        """The whole body; to be called once, and later than in the transport's callback."""
+        return self._filling.taken()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection broke."""
+        self._owner.connection_lost(exc)
+        if not self.done.done():
+            self.done.set_exception(UpstreamError())
+
+    def eof_received(self) -> None:
+        """The provider closed its side."""
+        self._owner.eof_received()
+
+    def pause_writing(self) -> None:
+        """The request is still being sent, faster than it is taken."""
+        self._owner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It goes on."""
+        self._owner.resume_writing()
+
+    def stop(self) -> None:
+        """Forget the timer."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        silent = self._loop.time() - self._heard
+        if silent < self._patience:
+            self._timer = self._loop.call_later(self._patience - silent, self._look)
+        elif not self.done.done():
+            self.done.set_exception(UpstreamTimeout())
