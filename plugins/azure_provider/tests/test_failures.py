@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from retouch import ContentRejected, UpstreamAuth, UpstreamError, UpstreamResponse
-from retouch_azure.failures import failure
+from retouch_azure.failures import failure, sorted_out
 
 PLANTED = "api-key 0123456789abcdef in the clear"
 
@@ -48,6 +48,38 @@ def test_nothing_planted_is_kept(results: Any) -> None:
     error = said(400, {"error": {"code": "content_filter", "message": "No.", **more}})
     assert isinstance(error, ContentRejected)
     assert PLANTED not in msgspec.json.encode(error.to_dict()).decode()
+
+
+VIOLENT = {"violence": {"filtered": True, "severity": "high"}}
+
+
+@pytest.mark.parametrize("name", ["content_filter_results", "prompt_filter_results"])
+@pytest.mark.parametrize("nothing", [{}, {"b64_json": None}, {"b64_json": "", "url": None}])
+def test_a_refusal_among_pictures(name: str, nothing: dict[str, Any]) -> None:
+    picture = {"b64_json": "aGk=", "content_filter_results": {"hate": {"filtered": False}}}
+    data = [{**nothing, name: {**VIOLENT, PLANTED: PLANTED}}, picture]
+    body, [refusal] = sorted_out(msgspec.json.encode({"created": 1, "data": data, "usage": {}}))
+    assert body is not None
+    assert msgspec.json.decode(body) == {"created": 1, "data": [picture], "usage": {}}
+    assert (refusal.status, refusal.code, refusal.retry) == (400, "content_filter", False)
+    assert refusal.details == {"content_filter_results": VIOLENT}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [{"b64_json": None}, {"content_filter_results": VIOLENT}],
+        [{"content_filter_results": {"violence": {"filtered": False}}}],
+        [{"content_filter_results": PLANTED}],
+        [{"b64_json": 1, "content_filter_results": VIOLENT}],
+        {"content_filter_results": VIOLENT},
+        ["content_filter_results"],
+        [],
+    ],
+)
+def test_what_the_filter_does_not_explain_is_no_refusal(data: Any) -> None:
+    body = msgspec.json.encode({"data": data, "content_filter_results": VIOLENT})
+    assert sorted_out(body) == (None, [])
 
 
 @pytest.mark.parametrize("status", [429, 500, 503, 401])

@@ -29,12 +29,17 @@ family = "gpt-image-2"
 
 [accounts.az.models."FLUX.2-pro"]
 id = "our-flux"
+
+[accounts.az.models.flat]
+id = "gpt-image-2"
+price = { per_image = 0.05 }
 """
 
 
 @pytest.fixture(scope="module")
 def program(server: AzureUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     config = account(server, more=NAMES) + account(server, "v1", 'api_version = "v1"')
+    config += '[accounts.v1.models.plain]\nid = "not-listed"\n'
     config += account(server, "preview", 'api_version = "preview"')
     running = Gateway(config, tmp_path_factory.mktemp("azure"))
     yield running
@@ -171,6 +176,23 @@ def test_a_stream(client: openai.OpenAI, azure: AzureUpstream) -> None:
     assert azure.only().fields["stream"] == "true"
 
 
+def test_a_price_per_picture(client: openai.OpenAI, azure: AzureUpstream) -> None:
+    assert edit(client, "az/flat", n=2).cost == pytest.approx(0.1)
+    events = list(edit(client, "az/flat", stream=True, partial_images=1))
+    assert [getattr(event, "cost", None) for event in events] == [None, pytest.approx(0.05)]
+
+
+@pytest.mark.parametrize("model", ["v1/plain", "v1/our-pictures"])
+def test_what_nobody_described_is_sent_as_it_is(
+    client: openai.OpenAI, azure: AzureUpstream, model: str
+) -> None:
+    """Azure refuses it, and may; the gateway leaves nothing out in silence."""
+    with pytest.raises(openai.BadRequestError, match="output_format must be png or jpeg"):
+        edit(client, model, output_format="webp", output_compression=50)
+    fields = azure.only().fields
+    assert (fields["output_format"], fields["output_compression"]) == ("webp", "50")
+
+
 def test_a_stream_that_fails_in_the_middle(client: openai.OpenAI, azure: AzureUpstream) -> None:
     inside = {"code": "content_filter", "message": "filtered", "type": None, "param": None}
     azure.script(Events([{"type": "error", "error": inside}]))
@@ -236,6 +258,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "mask at FLUX.2": ("az/FLUX.2-pro", {"mask": mask()}, "mask"),
     "quality at FLUX.2": ("az/FLUX.2-pro", {"quality": "high"}, "quality"),
     "guidance at pro": ("az/FLUX.2-pro", {"extra_body": {"guidance": 3}}, "guidance"),
+    "seeds up to 2**32": ("az/FLUX.2-pro", {"n": 3, "extra_body": {"seed": 2**32 - 2}}, "seed"),
     "steps above 50": ("az/FLUX.2-flex", {"extra_body": {"steps": 51}}, "steps"),
     "unknown at FLUX.2": ("az/FLUX.2-flex", {"extra_body": {"image_prompt": "x"}}, "image_prompt"),
     "4 MP and more": ("az/FLUX.2-pro", {"size": "2064x2048"}, "size"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.fakes.azure_upstream import AzureRefusal, AzureUpstream
 from tests.fakes.gateway import Gateway
+from tests.fakes.openai_upstream import USAGE
 from tests.fakes.pictures import picture
 from tests.fakes.replies import Answer
 from tests.providers.azure_accounts import account
@@ -82,6 +84,14 @@ FILTERS: dict[str, tuple[Answer, str]] = {
         ),
         "moderation_blocked",
     ),
+    "MAI's": (
+        Answer(AzureRefusal(400, "content_safety_violation", "No.").document, 400),
+        "content_safety_violation",
+    ),
+    "in place of the picture": (
+        Answer({"created": 1, "data": [{"content_filter_results": FILTERED}], "inner": None}),
+        "content_filter",
+    ),
     "generic": (Answer(AzureRefusal(400, "content_filter", "No.").document, 400), "content_filter"),
 }
 
@@ -101,6 +111,17 @@ def test_content_filters(
         assert body["content_filter_results"] == FILTERED
     if code == "moderation_blocked":
         assert body["moderation_details"]["categories"] == ["sexual"]
+
+
+def test_one_of_two_pictures_is_filtered(client: openai.OpenAI, azure: AzureUpstream) -> None:
+    made = {"b64_json": base64.b64encode(PNG).decode()}
+    azure.script(Answer({"data": [{"content_filter_results": FILTERED}, made], "usage": USAGE}))
+    result = edit(client, n=2)
+    assert [base64.b64decode(item.b64_json) for item in result.data] == [PNG]
+    [error] = result.errors
+    assert (error["code"], error["type"]) == ("content_filter", "image_generation_user_error")
+    assert error["content_filter_results"] == FILTERED
+    assert result.cost == pytest.approx(0.016081)
 
 
 BLOCK = "Your resource has been temporarily blocked: behavior that violates our content policy."

@@ -125,6 +125,13 @@ def test_imds_is_asked_again_while_it_starts(azure: AzureUpstream, gateway: Star
     assert azure.identity.asked == [IMDS, IMDS]
 
 
+def test_a_wrong_authority_is_asked_once(azure: AzureUpstream, gateway: StartGateway) -> None:
+    running = gateway(with_tokens(azure, BY_SECRET))
+    azure.identity.script = [Answer(status=404)]
+    assert failed(running).code == "upstream_auth"
+    assert azure.identity.asked == [ENTRA]
+
+
 async def test_many_edits_ask_for_one_token(azure: AzureUpstream, gateway: StartGateway) -> None:
     running = gateway(with_tokens(azure, BY_SECRET))
     async with openai.AsyncOpenAI(base_url=running.v1, api_key="unused", max_retries=0) as sdk:
@@ -157,6 +164,31 @@ def test_a_token_that_is_never_good(azure: AzureUpstream, gateway: StartGateway)
     assert (error.status_code, error.code) == (502, "upstream_auth")
     assert error.response.headers["x-should-retry"] == "false"
     assert len(azure.requests) == 2, "one resend and no more"
+
+
+def test_a_refused_token_is_sent_by_no_later_edit(
+    azure: AzureUpstream, gateway: StartGateway
+) -> None:
+    running = gateway(with_tokens(azure, BY_SECRET))
+    assert edit(running).data
+    azure.identity.revoke()
+    azure.identity.script = [Reset()]
+    assert failed(running).code == "upstream_unreachable"
+    assert edit(running).data
+    statuses = [None if item.refusal is None else item.refusal.status for item in azure.requests]
+    assert statuses == [None, 401, None]
+
+
+def test_a_token_that_is_handed_out_again(azure: AzureUpstream, gateway: StartGateway) -> None:
+    """IMDS keeps tokens for a day: what was refused a moment ago needs no second upload."""
+    running = gateway(with_tokens(azure, "managed_identity = true"))
+    assert edit(running).data
+    [token] = azure.identity.tokens
+    azure.identity.revoke()
+    azure.identity.script = [Answer({"access_token": token, "expires_in": "3600"})]
+    assert failed(running).code == "upstream_auth"
+    assert azure.identity.asked == [IMDS, IMDS]
+    assert len(azure.requests) == 2
 
 
 def test_a_refused_key_is_not_sent_again(azure: AzureUpstream, gateway: StartGateway) -> None:
@@ -215,8 +247,9 @@ def test_a_repeated_token_reaches_nobody(azure: AzureUpstream, gateway: StartGat
     running = gateway(with_tokens(azure, BY_SECRET))
     assert edit(running).data
     [token] = azure.identity.tokens
-    document = {"error": {"code": "InvalidPayload", "message": f"You sent {token}."}}
-    azure.script(Answer(document, 400))
-    error = failed(running)
-    assert error.code == "InvalidPayload"
-    assert "You sent ***." in error.response.text
+    for status, code in ((400, "InvalidPayload"), (200, "contentFilter")):
+        document = {"error": {"code": code, "message": f"You sent {token}."}}
+        azure.script(Answer(document, status))
+        error = failed(running)
+        assert error.code == code
+        assert "You sent ***." in error.response.text

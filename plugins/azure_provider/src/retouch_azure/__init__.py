@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from importlib import resources
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -27,7 +28,10 @@ from retouch import (
 )
 from retouch_azure import answers
 from retouch_azure.families import OPENAI, check_options, family_of
-from retouch_azure.settings import Options, Settings
+from retouch_azure.settings import Entra, Options, Settings
+
+if TYPE_CHECKING:
+    from retouch_azure.cache import TokenCache
 
 #: A deployment that nobody listed: Azure decides what it takes, for free.
 UNLISTED = Capabilities(
@@ -44,6 +48,8 @@ UNLISTED = Capabilities(
 DEPLOYMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 #: Output formats whose compression can be chosen.
 COMPRESSED = ("jpeg", "webp")
+#: An answer above this size (bytes) is made of pictures; nothing repeats a token in so much text.
+MAX_ERROR_BYTES = 64 * 1024
 
 
 @hookimpl
@@ -73,8 +79,7 @@ def validate(edit: EditRequest, account: Account) -> None:
     if edit.markup is not None and edit.markup.format != "png":
         raise InvalidImage("`markup` must be a PNG.", param="markup")
     check_options(edit, account)
-    listed = account.model(edit) is not None
-    if listed and _is_useless(edit.output_compression, edit):
+    if _knows_formats(edit, account) and _is_useless(edit.output_compression, edit):
         raise UnsupportedParameter(
             "`output_compression`: only jpeg and webp can be compressed; set `output_format`.",
             param="output_compression",
@@ -87,7 +92,7 @@ def translate_request(edit: EditRequest, account: Account) -> UpstreamRequest:
     settings: Settings = account.settings
     family = family_of(edit, account)
     changes: dict[str, None] = {"response_format": None}
-    if account.model(edit) is not None and edit.output_format != "jpeg":
+    if _knows_formats(edit, account) and edit.output_format != "jpeg":
         # Azure knows no WebP: then the core converts a PNG, and compresses that.
         changes["output_compression"] = None
     edit = msgspec.structs.replace(edit, **changes)
@@ -110,17 +115,15 @@ async def call(request: UpstreamRequest, account: Account, http: Http) -> Upstre
     settings: Settings = account.settings
     if settings.entra is None:
         return _named(await http.send(request))
-    # Only accounts with tokens need it, and plugins are to be imported in no time.
-    from retouch_azure.cache import TokenCache  # noqa: PLC0415
-
-    tokens: TokenCache = account.state.setdefault("tokens", TokenCache(settings.entra))
+    tokens = _tokens(account, settings.entra)
     token = await tokens.get(http)
-    response = await http.send(_with_token(request, token))
+    response = await http.send(_with_token(request, token.text))
     if response.status == 401:
         # Refused before any work was done, so that this is the one case to send it again.
-        token = await tokens.get(http, refused=token)
-        response = await http.send(_with_token(request, token))
-    return _named(_without(response, token))
+        refused, token = token, await tokens.get(http, refused=token)
+        if token.text != refused.text:
+            response = await http.send(_with_token(request, token.text))
+    return _named(_without(response, token.text))
 
 
 @hookimpl
@@ -138,11 +141,27 @@ async def translate_stream(
     """OpenAI's events, as they arrive."""
     price = answers.price_of(account.model(edit))
     async for event in openai_wire.read_events(response, price):
-        yield event
+        yield answers.priced_event(event, price)
+
+
+def _knows_formats(edit: EditRequest, account: Account) -> bool:
+    """Whether the core sees to output formats: not where every parameter is Azure's affair."""
+    model = account.model(edit)
+    return model is not None and model.capabilities.parameters is not None
 
 
 def _is_useless(compression: int | None, edit: EditRequest) -> bool:
     return compression not in (None, 100) and edit.output_format not in COMPRESSED
+
+
+def _tokens(account: Account, entra: Entra) -> TokenCache:
+    # Only accounts with tokens need it, and plugins are to be imported in no time.
+    from retouch_azure.cache import TokenCache  # noqa: PLC0415
+
+    cache: TokenCache | None = account.state.get("tokens")
+    if cache is None:
+        cache = account.state["tokens"] = TokenCache(entra)
+    return cache
 
 
 def _with_token(request: UpstreamRequest, token: str) -> UpstreamRequest:
@@ -151,8 +170,9 @@ def _with_token(request: UpstreamRequest, token: str) -> UpstreamRequest:
 
 
 def _without(response: UpstreamResponse, token: str) -> UpstreamResponse:
-    """A failure without the token: the core cuts out only the secrets of the settings."""
-    if response.status < 300:
+    """The answer without the token: the core cuts out only the secrets of the settings."""
+    # Whatever its status: the content filter has refusals that come with 200.
+    if len(response.body) > MAX_ERROR_BYTES:
         return response
     return msgspec.structs.replace(response, body=response.body.replace(token.encode(), b"***"))
 

@@ -8,6 +8,7 @@ import msgspec
 
 from retouch import (
     Account,
+    EditEvent,
     EditRequest,
     EditResult,
     ModelInfo,
@@ -18,7 +19,7 @@ from retouch import (
     Usage,
     openai_wire,
 )
-from retouch_azure.failures import failure, names_an_error
+from retouch_azure.failures import failure, names_an_error, sorted_out
 
 #: Families whose answers are always of one format, though they do not say so.
 PNG_FAMILIES = frozenset({"flux-2-pro", "flux-2-flex", "mai-image-2.5", "mai-image-2.6"})
@@ -34,17 +35,42 @@ def read(response: UpstreamResponse, edit: EditRequest, account: Account) -> Edi
     model = account.model(edit)
     try:
         result = openai_wire.read_result(response, price_of(model))
-    except UpstreamInvalid:
-        # The content filter answers some requests with an error where the pictures belong.
-        if names_an_error(response):
-            raise failure(response) from None
-        raise
+    except UpstreamInvalid as error:
+        result = _unfiltered(response, price_of(model), error)
     return result if model is None else _priced(result, model)
+
+
+def priced_event(event: EditEvent, price: Price | None) -> EditEvent:
+    """The event with its cost, also where the configuration has a price per picture."""
+    if event.type != openai_wire.COMPLETED or price is None or price.per_image is None:
+        return event
+    return msgspec.structs.replace(event, cost=price.of_images(1))
 
 
 def price_of(model: ModelInfo | None) -> Price | None:
     """The model's prices, if it is listed and has any."""
     return None if model is None else model.price
+
+
+def _unfiltered(
+    response: UpstreamResponse, price: Price | None, invalid: UpstreamInvalid
+) -> EditResult:
+    """The pictures of an answer that has refusals of the content filter among them.
+
+    ``errors`` then says what became of the others, as in an edit of several calls.
+
+    :raises GatewayError: when there are none.
+    """
+    if names_an_error(response):
+        raise failure(response) from None
+    body, refusals = sorted_out(response.body)
+    if not refusals:
+        raise invalid
+    if body is None:
+        raise refusals[0] from None
+    result = openai_wire.read_result(msgspec.structs.replace(response, body=body), price)
+    errors = [refusal.to_dict()["error"] for refusal in refusals]
+    return msgspec.structs.replace(result, extra={**result.extra, "errors": errors})
 
 
 def _priced(result: EditResult, model: ModelInfo) -> EditResult:

@@ -6,14 +6,14 @@ import asyncio
 import copy
 import time
 
-import msgspec
-
 from retouch import Http, UpstreamError
 from retouch_azure.settings import Entra
 from retouch_azure.tokens import Token, fetch
 
 #: After a renewal that failed, a token that is still good is used this long before the next.
 PAUSE_SECONDS = 30.0
+#: With a token that is still good in hand, an edit waits no longer than this for another.
+PATIENCE_SECONDS = 10.0
 
 
 class TokenCache:
@@ -23,45 +23,59 @@ class TokenCache:
         self._entra = entra
         self._lock = asyncio.Lock()
         self._token: Token | None = None
+        self._pause_ends = 0.0
         self._failure: UpstreamError | None = None
         self._failures = 0
 
-    async def get(self, http: Http, *, refused: str | None = None) -> str:
+    async def get(self, http: Http, *, refused: Token | None = None) -> Token:
         """A token that is good now.
 
-        :param refused: a token that the provider did not take; another one is fetched.
+        :param refused: a token that the provider did not take. Nobody is given it any more,
+            but the identity service may keep tokens itself and hand out the same text again.
         :raises UpstreamAuth: the identity service refused.
         :raises UpstreamUnreachable: it did not answer.
         """
-        held = self._good(refused)
+        if refused is not None and refused is self._token:
+            self._token = None
+        held = self._good()
         # While one edit renews a token that is still good, the others go on with it.
-        if held is not None and (time.monotonic() < held.renew or self._lock.locked()):
-            return held.text
+        if held is not None and (self._is_fresh(held) or self._lock.locked()):
+            return held
         failures = self._failures
         async with self._lock:
-            held = self._good(refused)
-            if held is not None and time.monotonic() < held.renew:
-                return held.text
+            held = self._good()
+            if held is not None and self._is_fresh(held):
+                return held
             if self._failure is not None and self._failures != failures:
                 # It was asked, and failed, while this edit waited: asking for every one of
                 # those who wait in turn would take each of them longer than the last.
                 raise copy.copy(self._failure)
-            return (await self._renewed(held, http)).text
+            return await (self._fetched(http) if held is None else self._renewed(held, http))
 
-    async def _renewed(self, held: Token | None, http: Http) -> Token:
+    async def _fetched(self, http: Http) -> Token:
         try:
             self._token = await fetch(self._entra, http)
         except UpstreamError as error:
-            if held is None:
-                self._failures += 1
-                self._failure = error
-                raise
-            later = min(time.monotonic() + PAUSE_SECONDS, held.ends)
-            self._token = msgspec.structs.replace(held, renew=later)
+            self._failures += 1
+            # A copy has no traceback, whose frames would keep the edit's pictures alive.
+            self._failure = copy.copy(error)
+            raise
         return self._token
 
-    def _good(self, refused: str | None) -> Token | None:
+    async def _renewed(self, held: Token, http: Http) -> Token:
+        """Another token, or the held one for a while longer."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                self._token = await fetch(self._entra, http)
+                return self._token
+        except (UpstreamError, TimeoutError):
+            # The token itself stays as it is, also if another edit was refused with it by now.
+            self._pause_ends = time.monotonic() + PAUSE_SECONDS
+            return held
+
+    def _good(self) -> Token | None:
         token = self._token
-        if token is None or token.text == refused or time.monotonic() >= token.ends:
-            return None
-        return token
+        return None if token is None or time.monotonic() >= token.ends else token
+
+    def _is_fresh(self, token: Token) -> bool:
+        return time.monotonic() < max(token.renew, self._pause_ends)

@@ -26,6 +26,7 @@ FILTER_CODES = frozenset(
     {
         "content_filter",
         "content_policy_violation",
+        "content_safety_violation",
         "contentfilter",
         "moderation_blocked",
         "responsibleaipolicyviolation",
@@ -69,6 +70,47 @@ def failure(response: UpstreamResponse) -> GatewayError:
 def names_an_error(response: UpstreamResponse) -> bool:
     """Whether a body has an ``error`` object."""
     return bool(_error(response.body))
+
+
+def sorted_out(body: bytes) -> tuple[bytes | None, list[ContentRejected]]:
+    """A success with the content filter's refusals taken out from among its pictures.
+
+    :return: the body with the pictures that are left (``None`` without any), and the refusals;
+        none of these for a body in which something else is wrong.
+    """
+    if b"filter_results" not in body:
+        # A memory search, where the parser would take its time with megabytes of pictures.
+        return None, []
+    try:
+        document = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        items = msgspec.json.decode(document.get("data", b"[]"), type=list[msgspec.Raw])
+        found = [(item, msgspec.json.decode(item, type=_Item)) for item in items]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None, []
+    kept = [raw for raw, item in found if item.b64_json or item.url]
+    refusals = [item.refusal() for _, item in found if not (item.b64_json or item.url)]
+    if None in refusals:
+        return None, []
+    rest = msgspec.json.encode({**document, "data": kept}) if kept else None
+    return rest, [refusal for refusal in refusals if refusal is not None]
+
+
+class _Item(msgspec.Struct):
+    """One of ``data``: a picture, or what the filter says of it or of its prompt."""
+
+    b64_json: str | None = None
+    url: str | None = None
+    content_filter_results: Any = None
+    prompt_filter_results: Any = None
+
+    def refusal(self) -> ContentRejected | None:
+        """The refusal in place of a picture, if the filter says that it is the reason."""
+        for found in (self.content_filter_results, self.prompt_filter_results):
+            results = _filter_results(found)
+            if any(verdict.get("filtered") for verdict in results.values()):
+                details = {"content_filter_results": results}
+                return ContentRejected(code="content_filter", details=details)
+        return None
 
 
 def _filtered(status: int, *codes: str | None) -> bool:

@@ -17,6 +17,7 @@ from retouch import (
     Body,
     EditRequest,
     FilePart,
+    InvalidRequest,
     ModelInfo,
     Picture,
     UnsupportedParameter,
@@ -24,7 +25,7 @@ from retouch import (
     multipart_body,
     openai_wire,
 )
-from retouch_azure.settings import UNDATED_VERSIONS, Options
+from retouch_azure.settings import MAX_SEED, UNDATED_VERSIONS, Options
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +52,7 @@ def check_options(edit: EditRequest, account: Account) -> None:
     """Refuse options that the model would ignore; unlisted models get them all.
 
     :raises UnsupportedParameter: naming the option.
+    :raises InvalidRequest: for a seed that cannot count up to the last of ``n`` pictures.
     """
     model = account.model(edit)
     if model is None or not model.family:
@@ -61,6 +63,17 @@ def check_options(edit: EditRequest, account: Account) -> None:
             raise UnsupportedParameter(
                 f"`{name}`: this model does not have this parameter.", param=name
             )
+    # Of several calls each gets the next seed; the last may not fail after the others were paid.
+    if (
+        isinstance(edit.options, Options)
+        and (edit.options.seed or 0) + (edit.n or 1) - 1 > MAX_SEED
+    ):
+        raise InvalidRequest(
+            f"`seed` plus `n` may be at most {MAX_SEED + 1}, since every picture gets a seed of "
+            "its own.",
+            param="seed",
+            code="invalid_value",
+        )
 
 
 def _options(edit: EditRequest) -> dict[str, object]:

@@ -11,6 +11,8 @@ from retouch import BaseUrl, Secret
 
 #: API versions that select the ``/openai/v1`` path; dated ones select deployments.
 UNDATED_VERSIONS = frozenset({"v1", "preview"})
+#: What the largest seed is that FLUX.2 takes.
+MAX_SEED = 4_294_967_295
 
 ApiVersion = Annotated[
     str,
@@ -91,7 +93,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Fields that OpenAI does not have; each belongs to the families that ``families`` names."""
 
-    seed: Annotated[int, Meta(ge=0, le=4_294_967_295)] | None = None
+    seed: Annotated[int, Meta(ge=0, le=MAX_SEED)] | None = None
     guidance: Annotated[float, Meta(ge=1.5, le=10)] | None = None
     steps: Annotated[int, Meta(ge=1, le=50)] | None = None
     auto_aspect_ratio: bool | None = None

@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from retouch import (
+    BaseUrl,
     Body,
     Http,
     UpstreamAuth,
@@ -38,8 +39,11 @@ DEFAULT_LIFE_SECONDS = 300.0
 MAX_LIFE_SECONDS = 7 * 86_400.0
 #: Waits between attempts; in all a little more than the 70 s that IMDS may be updating itself.
 WAITS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 40.0)
-#: What a second attempt may cure: IMDS says 404 while it starts and 410 while it is updated.
-TRANSIENT = frozenset({404, 410, 429, 500, 502, 503, 504})
+#: What a second attempt may cure.
+TRANSIENT = frozenset({429, 500, 502, 503, 504})
+#: IMDS also says 404 while it starts and 410 while it is updated. From Entra ID a 404 is a wrong
+#: authority, and for good.
+TRANSIENT_AT_IMDS = TRANSIENT | {404, 410}
 MAX_TOKEN_CHARS = 16_384
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -66,10 +70,9 @@ async def fetch(entra: Entra, http: Http) -> Token:
     :raises UpstreamUnreachable: it did not answer; nothing was spent, so this may be repeated.
     """
     if entra.managed_identity:
-        request = _managed(entra)
+        response = await _asked(_managed(entra), http, TRANSIENT_AT_IMDS)
     else:
-        request = await _client(entra)
-    response = await _asked(request, http)
+        response = await _asked(await _client(entra), http, TRANSIENT)
     if response.status == 200:
         return _token(response.body)
     log.warning("the identity service refused to give a token: %s", _reason(response))
@@ -88,7 +91,7 @@ async def _client(entra: Entra) -> UpstreamRequest:
     if entra.client_secret is not None:
         form["client_secret"] = entra.client_secret.reveal()
     else:
-        authority = authority or os.environ.get("AZURE_AUTHORITY_HOST")
+        authority = authority or _authority()
         form["client_assertion_type"] = ASSERTION_TYPE
         form["client_assertion"] = await _federated_token(entra)
     return UpstreamRequest(
@@ -114,7 +117,9 @@ def _managed(entra: Entra) -> UpstreamRequest:
     return UpstreamRequest(method="GET", url=f"{url}?{urlencode(query)}", headers=headers)
 
 
-async def _asked(request: UpstreamRequest, http: Http) -> UpstreamResponse:
+async def _asked(
+    request: UpstreamRequest, http: Http, transient: frozenset[int]
+) -> UpstreamResponse:
     """The identity service's answer, asked again while it says that it is busy."""
     for wait in (*WAITS, None):
         try:
@@ -122,7 +127,7 @@ async def _asked(request: UpstreamRequest, http: Http) -> UpstreamResponse:
         except UpstreamError as error:
             log.warning("the identity service did not answer (%s)", type(error).__name__)
             raise _unreachable() from error
-        if response.status not in TRANSIENT:
+        if response.status not in transient:
             return response
         if wait is None or http.remaining <= wait:
             break
@@ -142,6 +147,19 @@ async def _federated_token(entra: Entra) -> str:
         return (await asyncio.to_thread(path.read_text, "utf-8")).strip()
     except (OSError, UnicodeDecodeError) as error:
         log.warning("the federated token file cannot be read (%s)", type(error).__name__)
+        raise UpstreamAuth from error
+
+
+def _authority() -> str | None:
+    """The environment's authority, if it has one; as in the settings, never over plain http."""
+    value = os.environ.get("AZURE_AUTHORITY_HOST")
+    if not value:
+        return None
+    try:
+        # Other Azure SDKs also take a host's name alone.
+        return msgspec.convert(value if "://" in value else f"https://{value}", BaseUrl)
+    except msgspec.ValidationError as error:
+        log.warning("the environment variable AZURE_AUTHORITY_HOST is not an https address")
         raise UpstreamAuth from error
 
 
