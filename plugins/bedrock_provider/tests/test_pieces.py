@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 from typing import Any
 
+import botocore
 import msgspec
 import pytest
+from botocore.session import Session
 from PIL import Image
 
 from retouch import Base64, Blob, UpstreamError, UpstreamInvalid, json_body
-from retouch_bedrock import answer, location, picture_head, transport
+from retouch.config import secret_hook
+from retouch.decoding import decode_struct
+from retouch_bedrock import answer, identity, location, picture_head, transport
 from retouch_bedrock.families.style import nearest_ratio
 from retouch_bedrock.settings import Settings
 
@@ -73,6 +78,12 @@ def test_the_profile_is_put_before_bare_ids(region: str, wanted: str) -> None:
     assert place.url("a:b", profiled=False).endswith("/model/a%3Ab/invoke")
 
 
+def test_the_host_is_sent_as_it_is_signed() -> None:
+    """A signature holds the host in lower case, and HTTP clients send it as it is written."""
+    place = location.place("us-west-2", "https://VPCE-1a.Example.com:8443/Stage/")
+    assert place.endpoint == "https://vpce-1a.example.com:8443/Stage"
+
+
 def test_the_order_of_variables() -> None:
     environ = {
         "AWS_REGION": "eu-west-1",
@@ -89,7 +100,14 @@ def test_the_order_of_variables() -> None:
 
 @pytest.mark.parametrize(
     ("region", "endpoint"),
-    [(None, None), ("us-west-2/x", None), ("us-west-2", "ftp://x"), ("us-west-2", "https://a@b")],
+    [
+        (None, None),
+        ("us-west-2/x", None),
+        ("us-west-2", "ftp://x"),
+        ("us-west-2", "https://a@b"),
+        ("us-west-2", "http://10.0.0.1"),
+        ("us-west-2", "http://bedrock.example"),
+    ],
 )
 def test_places_that_are_none(region: str | None, endpoint: str | None) -> None:
     with pytest.raises(UpstreamError):
@@ -140,3 +158,30 @@ def test_a_seed_is_put_into_the_config() -> None:
     assert 0 <= seed <= 2_147_483_646
     assert found == {"image": "cGljdHVyZQ==", "imageGenerationConfig": {"numberOfImages": 2}}
     assert body.size == len(b"".join(body.chunks()))
+
+
+@pytest.mark.parametrize(
+    ("settings", "part"),
+    [
+        ({"access_key_id": "AKIAFAKE"}, "together"),
+        ({"secret_access_key": "fake/secret"}, "together"),
+        ({"session_token": "token"}, "`session_token`"),
+        ({"external_id": "ours"}, "`role_arn`"),
+    ],
+)
+def test_credentials_in_part_are_a_fault_of_the_configuration(
+    settings: dict[str, str], part: str
+) -> None:
+    faults = decode_struct(settings, Settings, dec_hook=secret_hook)
+    assert isinstance(faults, list)
+    assert part in faults[0].message
+
+
+def test_botocores_files_are_read_as_botocore_reads_them() -> None:
+    """The same data, only faster; and none where there is no file."""
+    quick = identity.Access(Settings())._loaded().get_component("data_loader").file_loader
+    own = Session().get_component("data_loader").file_loader
+    assert type(quick) is not type(own)
+    folder = Path(botocore.__file__).parent / "data"
+    for name in ("endpoints", "partitions", "sts/2011-06-15/service-2", "no-such-file"):
+        assert quick.load_file(str(folder / name)) == own.load_file(str(folder / name))

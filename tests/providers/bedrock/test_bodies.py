@@ -14,6 +14,7 @@ from tests.fakes.pictures import mask, opened, picture
 SIZE = (400, 320)
 IMAGE = picture(*SIZE)
 OTHER = picture(*SIZE, colour="maroon")
+LONG = picture(4500, 1900)
 MASK = mask(*SIZE)
 PROMPT = "a red barn"
 
@@ -50,6 +51,11 @@ STABILITY: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         "us.stability.stable-outpaint-v1:0",
         {"size": "501x320"},
         {"prompt": PROMPT, "image": "<IMAGE>", "left": 50, "right": 51, "up": 0, "down": 0},
+    ),
+    (
+        "us.stability.stable-outpaint-v1:0",
+        {"image": LONG, "size": "8500x1904"},
+        {"prompt": PROMPT, "image": "<LONG>", "left": 2000, "right": 2000, "up": 2, "down": 2},
     ),
     (
         "us.stability.stable-image-search-replace-v1:0",
@@ -383,6 +389,6 @@ def without_pictures(value: Any, name: str = "") -> Any:
     if name in ("mask", "maskImage"):
         return "<mask>"
     if isinstance(value, str) and len(value) > 200:
-        known = {IMAGE: "<IMAGE>", OTHER: "<OTHER>"}
+        known = {IMAGE: "<IMAGE>", OTHER: "<OTHER>", LONG: "<LONG>"}
         return known.get(base64.b64decode(value), "<another picture>")
     return value

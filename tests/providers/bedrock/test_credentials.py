@@ -228,8 +228,6 @@ async def test_no_credentials_and_no_region(
 ) -> None:
     with pytest.raises(UpstreamAuth):
         await send(client, account())
-    with pytest.raises(UpstreamAuth, match="go together"):
-        await send(client, account(access_key_id=ACCESS_KEY))
     with pytest.raises(UpstreamAuth) as caught:
         await send(client, account(profile="no-such-profile"))
     assert "no-such-profile" not in caught.value.message
@@ -309,6 +307,19 @@ async def test_expired_credentials_are_replaced_once(
 
 
 @pytest.mark.usefixtures("sources")
+async def test_a_wrong_clock_is_told_to_the_operator(
+    client: Client, bedrock: BedrockUpstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    bedrock.clock_offset = timedelta(hours=2)
+    own = account(**STATIC)
+    for _ in range(2):
+        assert (await send(client, own)).status == 200
+    told = [entry.message for entry in caplog.records if "clock" in entry.message]
+    assert len(told) == 1
+    assert "`aws`" in told[0]
+
+
+@pytest.mark.usefixtures("sources")
 async def test_the_chains_secrets_are_taken_out_of_messages(
     client: Client, bedrock: BedrockUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -318,6 +329,32 @@ async def test_the_chains_secrets_are_taken_out_of_messages(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
     bedrock.script(aws_error(400, "ValidationException", f"{SECRET_KEY} {ACCESS_KEY}"))
     assert json.loads((await send(client, account())).body) == {"message": "*** ***"}
+
+
+async def test_the_last_keys_serve_until_their_end(
+    sources: CredentialSources, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broken STS is no outage while there are keys that Bedrock still takes."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    sources.lifetime = timedelta(minutes=5)
+    own = account(**STATIC, role_arn=ROLE)
+    await send(client, own)
+    sources.broken = True
+    for _ in range(3):
+        assert (await send(client, own)).status == 200
+    assert len(sources.requests) == 2
+
+
+async def test_keys_at_their_end_do_not_serve(
+    sources: CredentialSources, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    sources.lifetime = timedelta(seconds=20)
+    own = account(**STATIC, role_arn=ROLE)
+    await send(client, own)
+    sources.broken = True
+    with pytest.raises(UpstreamAuth):
+        await send(client, own)
 
 
 async def test_a_source_that_fails_is_not_asked_at_every_edit(

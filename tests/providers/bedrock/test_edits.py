@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 from typing import Any
 
@@ -191,6 +192,16 @@ def test_what_stability_would_refuse_costs_nothing(
             },
             "virtualTryOnParams",
         ),
+        (
+            {
+                "image": [WIDE, WIDE],
+                "extra_body": {
+                    "maskPrompt": "shoes",
+                    "virtualTryOnParams": {"promptBasedMask": {"maskPrompt": "coat"}},
+                },
+            },
+            "maskPrompt",
+        ),
         ({"extra_body": {"virtualTryOnParams": {"hat": 1}}}, "virtualTryOnParams"),
         ({"extra_body": {"taskType": "BACKGROUND_REMOVAL", "seed": 1}}, "seed"),
         ({"extra_body": {"taskType": "BACKGROUND_REMOVAL"}, "n": 2}, "n"),
@@ -225,6 +236,14 @@ def test_bodies_above_25_000_000_bytes_are_not_sent(
     error = refused(sdk, model, image=[larger, larger])
     assert (error.status_code, error.param) == (400, "image")
     assert len(bedrock.requests) == 1
+
+
+def test_creative_upscales_png_is_made_here(sdk: openai.OpenAI, bedrock: BedrockUpstream) -> None:
+    """A PNG of its ten million pixels is cut off by AWS, and paid for all the same."""
+    answer = edit(sdk, "bedrock/us.stability.stable-creative-upscale-v1:0", output_format="png")
+    assert bedrock.only().document["output_format"] == "jpeg"
+    assert answer.output_format == "png"
+    assert base64.b64decode(answer.data[0].b64_json).startswith(b"\x89PNG")
 
 
 def test_form_fields_are_text(bedrock_gateway: Gateway, bedrock: BedrockUpstream) -> None:

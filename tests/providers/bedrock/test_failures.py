@@ -26,21 +26,31 @@ BLOCKED = (
     "submit a new request."
 )
 
+NO_GUARDRAIL = "The guardrail identifier or version provided in the request does not exist."
+TOO_LARGE = (
+    "Response payload size 20101010 bytes exceeds the maximum allowed size of 16777216 bytes"
+)
+
 #: Status and name of the exception, its message; status, code, x-should-retry, part of the text.
 ERRORS: list[tuple[int, str, str, int, str, str | None, str]] = [
     (400, "ValidationException", json.dumps({"detail": DETAIL}), 400, "*", None, DETAIL),
     (400, "ValidationException", '{"detail": [{"msg": "bad"}]}', 400, "*", None, "bad"),
     (400, "ValidationException", "plain words", 400, "*", None, "plain words"),
     (400, "ValidationException", BLOCKED, 400, "moderation_blocked", "false", "content filters"),
+    (400, "ValidationException", NO_GUARDRAIL, 502, "guardrail_refused", "false", "not exist"),
+    (400, "ValidationException", TOO_LARGE, 400, "result_too_large", "false", "jpeg or webp"),
+    (500, "InternalServerException", TOO_LARGE, 400, "result_too_large", "false", "16,777,216"),
     (400, "ServiceQuotaExceededException", "quota", 429, "insufficient_quota", "false", "quota"),
     (403, "AccessDeniedException", "arn:aws:iam::1:role/x", 502, "upstream_auth", "false", ""),
     (403, "UnrecognizedClientException", "token", 502, "upstream_auth", "false", ""),
+    (403, "ForbiddenException", "no such name in the lists", 502, "upstream_auth", "false", ""),
     (400, "IncompleteSignature", "sig", 502, "upstream_auth", "false", ""),
     (403, "ExpiredTokenException", "expired", 502, "upstream_auth", "false", ""),
     (403, "MissingAuthenticationToken", "none", 502, "upstream_auth", "false", ""),
     (403, "InvalidClientTokenId", "none", 502, "upstream_auth", "false", ""),
     (404, "ResourceNotFoundException", EOL, 404, "model_not_found", None, "end of its life"),
     (404, "ResourceNotFoundException", LEGACY, 404, "model_not_found", None, "Legacy"),
+    (403, "AccessDeniedException", LEGACY, 404, "model_not_found", None, "Legacy"),
     (408, "ModelTimeoutException", "slow", 504, "upstream_timeout", "false", "time"),
     (424, "ModelErrorException", "it broke", 502, "upstream_error", "false", "it broke"),
     (429, "ThrottlingException", "slow down", 429, "rate_limit_exceeded", None, "slow down"),
@@ -164,6 +174,25 @@ def test_some_of_novas_pictures_were_blocked(sdk: openai.OpenAI, bedrock: Bedroc
             "code": "moderation_blocked",
         }
     ]
+
+
+def test_some_pictures_failed_for_another_reason(
+    sdk: openai.OpenAI, bedrock: BedrockUpstream
+) -> None:
+    bedrock.script(Answer({"images": [result("png")], "error": "One worker crashed."}))
+    answer: Any = sdk.images.edit(model=f"bedrock/{NOVA}", prompt="a barn", image=IMAGE, n=2)
+    assert [error["code"] for error in answer.errors] == ["upstream_error"]
+
+
+def test_pictures_that_are_missing_without_a_word(
+    sdk: openai.OpenAI, bedrock: BedrockUpstream
+) -> None:
+    """AWS's own samples know an `error` that is empty."""
+    bedrock.script(Answer({"images": [result("png")] * 2, "error": ""}))
+    answer: Any = sdk.images.edit(model=f"bedrock/{NOVA}", prompt="a barn", image=IMAGE, n=3)
+    assert len(answer.data) == 2
+    assert [error["code"] for error in answer.errors] == ["moderation_blocked"]
+    assert "2 of 3" in answer.errors[0]["message"]
 
 
 def test_escaped_slashes_are_base64_all_the_same(

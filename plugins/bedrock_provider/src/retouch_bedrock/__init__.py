@@ -13,6 +13,7 @@ import msgspec
 
 from retouch import (
     Account,
+    ContentRejected,
     EditRequest,
     EditResult,
     Http,
@@ -27,6 +28,7 @@ from retouch import (
 )
 from retouch_bedrock import failures, families, location, picture_head
 from retouch_bedrock.families import shape
+from retouch_bedrock.families.shape import Reading
 from retouch_bedrock.options import Options
 from retouch_bedrock.settings import Settings
 from retouch_bedrock.transport import Invocation, invoke
@@ -126,7 +128,7 @@ def translate_response(
         output_format=kind,
         size=size,
         cost=_cost(len(found.images), model, family.price_factor(edit)),
-        extra=found.extra,
+        extra=_extra(found, edit.n or 1),
     )
 
 
@@ -138,6 +140,18 @@ def _account_headers(settings: Settings) -> dict[str, str]:
     if settings.trace is not None:
         headers["X-Amzn-Bedrock-Trace"] = settings.trace
     return headers
+
+
+def _extra(found: Reading, asked: int) -> dict[str, Any]:
+    """What the client is told beside the pictures; some may be missing without a word."""
+    made = len(found.images)
+    if made >= asked or "errors" in found.extra:
+        return found.extra
+    silent = ContentRejected(
+        f"The provider returned {made} of {asked} pictures and gave no reason, as it does when it "
+        "refuses."
+    )
+    return {**found.extra, "errors": [silent.to_dict()["error"]]}
 
 
 def _cost(count: int, model: ModelInfo | None, factor: float | None) -> float | None:

@@ -75,7 +75,8 @@ def read_amazon(body: bytes) -> Reading:
     extra: dict[str, Any] = {}
     images = _pictures(answer, body)
     if problem:
-        extra["errors"] = [ContentRejected(problem).to_dict()["error"]]
+        kind = ContentRejected if _MODERATION.search(problem) else UpstreamError
+        extra["errors"] = [kind(problem).to_dict()["error"]]
     if isinstance(answer.mask_image, str):
         extra["mask_image"] = answer.mask_image
     return Reading(images=images, extra=extra)

@@ -57,7 +57,10 @@ CREDENTIALS = (
     }
 )
 
-_CONTENT = re.compile(r"content filter|content polic|safety system|guardrail", re.IGNORECASE)
+_CONTENT = re.compile(r"content (filter|polic)|safety system|responsible ai", re.IGNORECASE)
+#: A guardrail that blocks answers with a 200; a refusal that names one means the configuration.
+_GUARDRAIL = re.compile(r"guardrail", re.IGNORECASE)
+_TOO_LARGE = re.compile(r"response payload size \d+ bytes exceeds", re.IGNORECASE)
 _RETIRED = re.compile(r"end of its life|marked by provider as legacy", re.IGNORECASE)
 _NEEDS_PROFILE = re.compile(r"on-demand throughput isn.t supported", re.IGNORECASE)
 _WRONG_ID = re.compile(r"model identifier is invalid", re.IGNORECASE)
@@ -81,17 +84,36 @@ def read(response: UpstreamResponse, model: ModelInfo | None) -> GatewayError:
     :param model: for the hint, when the model is gone.
     """
     name, message = name_of(response), _message(response.body)
-    if name in CREDENTIALS or (not name and response.status in (401, 403)):
-        return UpstreamAuth()
+    # First, since AWS says "Access denied" of a model that it has withdrawn.
     if name == "ResourceNotFoundException" or _RETIRED.search(message):
         return _gone(message, model)
+    if _TOO_LARGE.search(message):
+        return _too_large()
     make = _BY_NAME.get(name)
-    if make is None:
-        return errors.from_upstream(response, message=message or None)
-    return make(message, errors.retry_after(response.headers))
+    if make is not None:
+        return make(message, errors.retry_after(response.headers))
+    if name in CREDENTIALS or response.status in (401, 403):
+        return UpstreamAuth()
+    return errors.from_upstream(response, message=message or None)
+
+
+def _too_large() -> InvalidRequest:
+    # Of no known status or name. The edit has run, so that nothing may repeat it unchanged.
+    return InvalidRequest(
+        "The result is larger than the 16,777,216 bytes that the provider answers with; "
+        "`output_format` jpeg or webp makes it smaller.",
+        param="output_format",
+        code="result_too_large",
+        retry=False,
+    )
 
 
 def _invalid(message: str, wait: dict[str, str]) -> GatewayError:
+    if _GUARDRAIL.search(message):
+        return UpstreamError(
+            f"The provider refused the guardrail of the gateway's configuration: {message}",
+            code="guardrail_refused",
+        )
     if _CONTENT.search(message):
         return ContentRejected(message)
     if _NEEDS_PROFILE.search(message):

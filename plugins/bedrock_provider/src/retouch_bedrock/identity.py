@@ -7,12 +7,14 @@ thread per account: off the event loop, and never twice at a time.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -30,6 +32,8 @@ BEARER_VARIABLE = "AWS_BEARER_TOKEN_BEDROCK"
 FAILURE_SECONDS = 5.0
 #: So many seconds before their end credentials may no longer be used (as in botocore).
 MANDATORY_REFRESH_SECONDS = 600
+#: Credentials that cannot be replaced go on serving until so many seconds before their end.
+LAST_SECONDS = 30
 
 T = TypeVar("T")
 
@@ -135,22 +139,14 @@ class Access:
 
     def _own_keys(self) -> Keys | None:
         settings = self._settings
-        key, secret, token = (
-            None if found is None else found.reveal()
-            for found in (
-                settings.access_key_id,
-                settings.secret_access_key,
-                settings.session_token,
-            )
-        )
-        if key is None and secret is None:
+        if settings.access_key_id is None or settings.secret_access_key is None:
             return None
-        if key is None or secret is None:
-            raise UpstreamAuth(
-                "The gateway's configuration of this account is not complete: `access_key_id` and "
-                "`secret_access_key` go together."
-            )
-        return Keys(key, secret, token)
+        token = settings.session_token
+        return Keys(
+            settings.access_key_id.reveal(),
+            settings.secret_access_key.reveal(),
+            None if token is None else token.reveal(),
+        )
 
     def _uses_files(self) -> bool:
         return self._settings.profile is not None or self._static() is None
@@ -168,6 +164,18 @@ class Access:
         return region, endpoint
 
     def _from_chain(self, instead_of: Identity | None = None) -> Keys:
+        """What the chain gives; after a failure the last ones, while they are any good."""
+        last = None if instead_of is not None else self._last
+        try:
+            return self._asked(instead_of)
+        except Exception as error:
+            if last is None or _ends_within(self._credentials, LAST_SECONDS):
+                raise
+            if not isinstance(error, UpstreamError):  # nor is it one of the seconds after one
+                log.warning("AWS credentials not refreshed yet: %s", type(error).__name__)
+            return last
+
+    def _asked(self, instead_of: Identity | None) -> Keys:
         if time.monotonic() < self._failed_at + FAILURE_SECONDS:
             raise UpstreamAuth(_NO_CREDENTIALS)
         self._refreshing = True
@@ -211,6 +219,7 @@ class Access:
 
             _hush()
             session = Session(profile=self._settings.profile)
+            session.get_component("data_loader").file_loader = _data_files()
             region = location.region(self._settings, self._environ)
             if region is not None:
                 # Also where STS is asked; botocore itself does not read AWS_REGION.
@@ -241,6 +250,27 @@ def _guarded(work: Callable[[], T]) -> T:
         raise UpstreamAuth(
             "The gateway could not obtain AWS credentials for this account."
         ) from error
+
+
+def _data_files() -> Any:
+    """A reader of botocore's own data files that is quick about it.
+
+    A client for STS needs its list of all endpoints, more than a megabyte of JSON. The parser
+    that botocore uses takes 35 ms for it and lets no other thread run meanwhile, the event
+    loop's neither.
+    """
+    from botocore.loaders import JSONFileLoader  # noqa: PLC0415 - it takes long to import
+
+    class DataFiles(JSONFileLoader):  # type: ignore[misc]
+        def load_file(self, file_path: str) -> Any:
+            plain, packed = Path(f"{file_path}.json"), Path(f"{file_path}.json.gz")
+            if plain.is_file():
+                return msgspec.json.decode(plain.read_bytes())
+            if packed.is_file():
+                return msgspec.json.decode(gzip.decompress(packed.read_bytes()))
+            return None
+
+    return DataFiles()
 
 
 def _hush() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from retouch import UpstreamError
+from retouch import BaseUrl, UpstreamError
 from retouch_bedrock.settings import Settings
 
 REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
@@ -18,7 +18,6 @@ _SUFFIXES = {"cn-": "amazonaws.com.cn", "eusc-": "amazonaws.eu"}
 #: Where the ``us.`` profiles can be called; not the government's regions.
 _US_PROFILE_REGION = re.compile(r"^us-(east|west)-[0-9]+$")
 _REGION = re.compile(r"^[a-z0-9-]{4,40}$")
-_ENDPOINT = re.compile(r"^https?://[^/?#\s@]+(/[^?#\s]*)?$")
 PROFILE = "us."
 
 
@@ -77,11 +76,17 @@ def place(region: str | None, endpoint: str | None) -> Place:
     if endpoint is None:
         suffix = next((s for start, s in _SUFFIXES.items() if region.startswith(start)), None)
         endpoint = f"https://bedrock-runtime.{region}.{suffix or 'amazonaws.com'}"
-    if not _ENDPOINT.match(endpoint):
+    try:
+        msgspec.convert(endpoint, BaseUrl)
+    except msgspec.ValidationError:
+        # From AWS's variables or files; the settings were checked at start.
         raise UpstreamError(
-            "The gateway's AWS endpoint is not an address.", code="endpoint_invalid"
-        )
-    return Place(region, endpoint.rstrip("/"))
+            "The gateway's AWS endpoint must be an https address, or http on 127.0.0.1.",
+            code="endpoint_invalid",
+        ) from None
+    # The host is signed in lower case, and must be sent so.
+    parts = urlsplit(endpoint)
+    return Place(region, parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/"))
 
 
 def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str | None:

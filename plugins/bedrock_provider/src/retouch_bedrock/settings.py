@@ -70,3 +70,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     external_id: Secret | None = None
     guardrail: Guardrail | None = None
     trace: Literal["ENABLED", "DISABLED", "ENABLED_FULL"] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ValueError("needs `access_key_id` and `secret_access_key` together")
+        if self.session_token is not None and self.access_key_id is None:
+            raise ValueError("needs `access_key_id` and `secret_access_key` with `session_token`")
+        if self.external_id is not None and self.role_arn is None:
+            raise ValueError("needs `role_arn` with `external_id`")

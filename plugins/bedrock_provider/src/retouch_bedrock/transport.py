@@ -65,6 +65,7 @@ async def invoke(request: UpstreamRequest, account: Account, http: Http) -> Upst
     offset = clock_offset(response) if name in failures.CLOCK else None
     if offset is not None and abs(offset - access.clock_offset) >= MIN_CLOCK_CHANGE:
         access.clock_offset = offset
+        log.warning("account `%s`: AWS's clock is ahead by %.0f seconds", account.name, offset)
         response = await sender.send(identity)
     elif name in failures.EXPIRED and (other := await access.renewed(identity)) is not None:
         identity = other

@@ -28,7 +28,6 @@ from retouch_bedrock.families import tasks, try_on
 from retouch_bedrock.families.shape import (
     Bounds,
     Family,
-    Limits,
     given,
     mask,
     options,
@@ -262,7 +261,9 @@ def _quality(edit: EditRequest) -> str | None:
     return None if edit.quality == "auto" else edit.quality
 
 
-def _price_factor(tiers: tuple[Tier, ...], known: Mapping[str, Task], edit: EditRequest) -> Any:
+def _price_factor(
+    tiers: tuple[Tier, ...], known: Mapping[str, Task], edit: EditRequest
+) -> float | None:
     """By what the price of the smallest standard picture is multiplied."""
     task = known[task_name(edit)]
     config = _config(task, edit)
@@ -278,7 +279,7 @@ def _price_factor(tiers: tuple[Tier, ...], known: Mapping[str, Task], edit: Edit
 
 
 def _family(
-    known: Mapping[str, Task], tiers: tuple[Tier, ...], limits: Limits, max_text: int
+    known: Mapping[str, Task], tiers: tuple[Tier, ...], max_ratio: float | None, max_text: int
 ) -> Family:
     seed: Bounds = (0, 2_147_483_646)
     fields = frozenset().union(*(task.fields for task in known.values()))
@@ -290,15 +291,14 @@ def _family(
             "cfgScale": None,
             "imageGenerationConfig": None,
         },
-        limits=limits,
+        max_ratio=max_ratio,
         max_text=max_text,
         check=partial(_check, known),
         document=partial(_document, known),
         read=read_amazon,
         price_factor=partial(_price_factor, tiers, known),
-        default_seed=True,
     )
 
 
-NOVA_CANVAS = _family(tasks.NOVA, NOVA_TIERS, Limits(max_ratio=4.0), 1024)
-TITAN_IMAGE_V2 = _family(tasks.TITAN, TITAN_TIERS, Limits(), 512)
+NOVA_CANVAS = _family(tasks.NOVA, NOVA_TIERS, 4.0, 1024)
+TITAN_IMAGE_V2 = _family(tasks.TITAN, TITAN_TIERS, None, 512)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from retouch import EditRequest
-from retouch_bedrock.families.shape import Limits
 from retouch_bedrock.families.stability import one_image, service
 
 #: What AWS documents as the default of Stable Image Ultra, whose field of the same name means
@@ -22,5 +21,5 @@ def _image(edit: EditRequest) -> dict[str, Any]:
 
 
 SD3 = service(
-    {"strength": None, "negative_prompt": None, "seed": None}, image=_image, limits=Limits()
+    {"strength": None, "negative_prompt": None, "seed": None}, image=_image, max_ratio=None
 )

@@ -23,17 +23,6 @@ from retouch_bedrock.options import Options
 Bounds = tuple[float, float]
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a picture must be beyond the model's capabilities.
-
-    :param min_pixels: width times height.
-    :param max_ratio: long side to short side.
-    """
-
-    min_pixels: int = 1
-    max_ratio: float | None = None
-
-
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What an answer of status 200 holds; ``extra`` are further keys for the client."""
 
@@ -53,24 +42,22 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     """Models that speak alike.
 
     :param accepts: request fields by name, with bounds where they are narrower here.
-    :param limits: of every picture.
+    :param max_ratio: of every picture, long side to short side.
     :param check: raises ``GatewayError`` for what cannot be said as data.
     :param document: the JSON body; pictures are ``Base64``. Called after ``check``.
     :param read: the pictures in an answer of status 200, or the refusal that it is.
     :param price_factor: by what the model's price per picture is multiplied for this edit;
         ``None`` when that is not known.
     :param max_text: characters of a text among the request fields.
-    :param default_seed: the model has a fixed seed of its own, so that one must be drawn.
     """
 
     accepts: Mapping[str, Bounds | None]
     document: Callable[[EditRequest], dict[str, Any]]
     read: Callable[[bytes], Reading]
-    limits: Limits = Limits()
+    max_ratio: float | None = None
     check: Callable[[EditRequest], None] = nothing_more
     price_factor: Callable[[EditRequest], float | None] = _the_list_price
     max_text: int = 10_000
-    default_seed: bool = False
 
 
 def check(edit: EditRequest, family: Family) -> None:
@@ -81,7 +68,7 @@ def check(edit: EditRequest, family: Family) -> None:
     for name, value in given(options(edit)):
         check_option(edit, name, value, family)
     for picture in pictures(edit):
-        _check_picture(picture, family.limits)
+        _check_ratio(picture, family.max_ratio)
     family.check(edit)
 
 
@@ -158,17 +145,11 @@ def required(edit: EditRequest, name: str, what: str) -> None:
         )
 
 
-def _check_picture(picture: Picture, limits: Limits) -> None:
+def _check_ratio(picture: Picture, most: float | None) -> None:
     width, height = picture.width, picture.height
-    if width * height < limits.min_pixels:
-        raise InvalidImage(
-            f"A picture of {width}x{height} pixels is too small for this model: it needs at "
-            f"least {limits.min_pixels} in all.",
-            param="image",
-        )
-    if limits.max_ratio is not None and max(width, height) > limits.max_ratio * min(width, height):
+    if most is not None and max(width, height) > most * min(width, height):
         raise InvalidImage(
             f"A picture of {width}x{height} pixels is too narrow for this model: the long side "
-            f"may be at most {limits.max_ratio:g} times the short side.",
+            f"may be at most {most:g} times the short side.",
             param="image",
         )

@@ -14,7 +14,6 @@ from retouch_bedrock.answer import read_stability
 from retouch_bedrock.families.shape import (
     Bounds,
     Family,
-    Limits,
     encoded,
     given,
     nothing_more,
@@ -22,8 +21,8 @@ from retouch_bedrock.families.shape import (
     pictures,
 )
 
-#: Every side from 64 pixels (capabilities), and between 1:2.5 and 2.5:1.
-STANDARD = Limits(max_ratio=2.5)
+#: Long side to short side, of the pictures of most services.
+MAX_RATIO = 2.5
 #: Of most services that have a prompt.
 STYLED: dict[str, Bounds | None] = {"negative_prompt": None, "style_preset": None, "seed": None}
 
@@ -33,7 +32,7 @@ def service(
     *,
     prompt: Literal["required", "optional", "none"] = "required",
     image: Callable[[EditRequest], dict[str, Any]] | None = None,
-    limits: Limits = STANDARD,
+    max_ratio: float | None = MAX_RATIO,
     output_format: str | None = None,
     check: Callable[[EditRequest], None] = nothing_more,
 ) -> Family:
@@ -55,7 +54,7 @@ def service(
         return body
 
     return Family(
-        accepts=accepts, limits=limits, document=document, read=read_stability, check=check
+        accepts=accepts, max_ratio=max_ratio, document=document, read=read_stability, check=check
     )
 
 

@@ -43,8 +43,15 @@ def check(edit: EditRequest) -> None:
         raise InvalidRequest(
             f"`maskType` {wanted.mask_type} needs `{missing}`.", param="virtualTryOnParams"
         )
-    if wanted.return_mask is not None and options(edit).return_mask is not None:
-        raise InvalidRequest("`returnMask` is sent twice.", param="returnMask")
+    chosen = options(edit)
+    if wanted.prompt_based_mask is not None and chosen.mask_prompt is not None:
+        raise InvalidRequest(
+            "`maskPrompt` is sent twice: also in `virtualTryOnParams`.", param="maskPrompt"
+        )
+    if wanted.return_mask is not None and chosen.return_mask is not None:
+        raise InvalidRequest(
+            "`returnMask` is sent twice: also in `virtualTryOnParams`.", param="returnMask"
+        )
 
 
 def params(
