@@ -43,5 +43,13 @@ def test_the_size_of_a_jpeg_behind_long_notes() -> None:
     assert pictures.size_of(encoded("JPEG", comment=b"x" * 60_000)) == "37x21"
 
 
-def test_a_cut_jpeg_has_no_size() -> None:
-    assert pictures.size_of(encoded("JPEG")[:60]) is None
+@pytest.mark.parametrize(("fill", "size"), [(100, "37x21"), (100_000, None)])
+def test_a_jpeg_with_fill_bytes(fill: int, size: str | None) -> None:
+    data = base64.b64decode(encoded("JPEG"))
+    filled = data[:2] + b"\xff" * fill + data[2:]
+    assert pictures.size_of(base64.b64encode(filled).decode()) == size
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_a_cut_picture_has_no_size(format: str) -> None:
+    assert pictures.size_of(encoded(format)[:20]) is None

@@ -57,6 +57,8 @@ def test_models() -> None:
 
 def said(model: ModelInfo) -> str:
     price = model.price
+    if price is None:
+        return "unknown"
     assert isinstance(price, Price)
     if price.per_image is not None:
         return f"{price.per_image:g} per picture"

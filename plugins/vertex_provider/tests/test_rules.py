@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import retouch_vertex
 from retouch import GatewayError, InvalidRequest, UnknownModel
+from retouch.config import ConfigError
 from retouch.testing import samples
 from retouch.testing.subject import ACCOUNT, Subject, corner
 
@@ -57,6 +60,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any], bool, int, str]] = {
     "steps twice": (IMAGEN, {"baseSteps": 20, "quality": "low"}, False, 1, "baseSteps"),
     "guidance": (IMAGEN, {"guidanceScale": 501}, False, 1, "guidanceScale"),
     "seed with watermark": (IMAGEN, {"seed": 1, "addWatermark": True}, False, 1, "addWatermark"),
+    "seeds that run out": (IMAGEN, {"seed": 2_147_483_643, "n": 6}, False, 1, "seed"),
+    "and gemini's": (GEMINI, {"seed": 2_147_483_647, "n": 2}, False, 1, "seed"),
     "ratio with mask": (IMAGEN, {"aspectRatio": "1:1"}, True, 1, "aspectRatio"),
     "ratio": (IMAGEN, {"aspectRatio": "21:9"}, False, 1, "aspectRatio"),
     "persons": (IMAGEN, {"personGeneration": "allow_none"}, False, 1, "personGeneration"),
@@ -77,6 +82,13 @@ REFUSED: dict[str, tuple[str, dict[str, Any], bool, int, str]] = {
         1,
         "outputOptions",
     ),
+    "compressed png of google's": (
+        IMAGEN,
+        {"outputOptions": {"mimeType": "image/png", "compressionQuality": 70}},
+        False,
+        1,
+        "outputOptions",
+    ),
     "compressed png": (IMAGEN, {"output_compression": 50}, False, 1, "output_compression"),
     "label in capitals": (IMAGEN, {"labels": {"Team": "a"}}, False, 1, "labels"),
     "65 labels": (GEMINI, {"labels": {f"k{n}": "" for n in range(65)}}, False, 1, "labels"),
@@ -84,6 +96,13 @@ REFUSED: dict[str, tuple[str, dict[str, Any], bool, int, str]] = {
     "one described of two": (IMAGEN, {"referenceImages": [RAW]}, False, 2, "referenceImages"),
     "odd numbers": (IMAGEN, {"referenceImages": {"2": RAW}}, False, 1, "referenceImages"),
     "mask on a style": (IMAGEN, {"referenceImages": [STYLE]}, True, 1, "referenceImages"),
+    "a number twice": (
+        IMAGEN,
+        {"referenceImages": [{**RAW, "referenceId": 2}, STYLE]},
+        False,
+        2,
+        "referenceImages",
+    ),
     "wrong configuration": (
         IMAGEN,
         {"referenceImages": [{**RAW, "styleImageConfig": {}}]},
@@ -168,6 +187,39 @@ def test_sizes_in_gemini_s_words(case: tuple[str, str, dict[str, str]]) -> None:
     assert retouch_vertex.gemini.image_config(edit) == expected
 
 
+@pytest.mark.parametrize(("model", "n"), [(IMAGEN, 1), (GEMINI, 1), (IMAGEN, 4)])
+def test_the_last_seeds(model: str, n: int) -> None:
+    seed = 2_147_483_648 - n
+    assert b'"seed":%d' % seed in b"".join(made(model, seed=seed, n=n).body.chunks())
+
+
+def test_pictures_of_one_subject_share_a_number() -> None:
+    subject = {"referenceType": "REFERENCE_TYPE_SUBJECT", "referenceId": 1}
+    body = b"".join(made(IMAGEN, images=2, referenceImages=[subject, subject]).body.chunks())
+    assert body.count(b'"referenceId":1') == 2
+
+
+@pytest.mark.parametrize(("orientation", "fits"), [(1, False), (6, True)])
+def test_a_control_picture_has_the_size_of_the_raw_one(orientation: int, fits: bool) -> None:
+    control = {"referenceType": "REFERENCE_TYPE_CONTROL"}
+    fields = {"prompt": "x", "referenceImages": [RAW, control]}
+    turned = photograph(24, 32, orientation)
+    found = subject(IMAGEN)
+    if fits:
+        assert found.edit(fields, (samples.picture(32, 24), turned)).images
+        return
+    with pytest.raises(InvalidRequest, match="size") as caught:
+        found.edit(fields, (samples.picture(32, 24), turned))
+    assert caught.value.param == "image"
+
+
+def photograph(width: int, height: int, orientation: int) -> bytes:
+    out, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (width, height), "teal").save(out, "JPEG", exif=exif)
+    return out.getvalue()
+
+
 def test_the_mask_of_a_subject_reference_is_numbered_after_it() -> None:
     body = b"".join(made(IMAGEN, masked=True, referenceImages=[RAW]).body.chunks())
     assert body.count(b'"referenceId":1') == 1
@@ -175,7 +227,8 @@ def test_the_mask_of_a_subject_reference_is_numbered_after_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", ["imagen-3.0/../../x", "gpt-image-2", "gemini-x?alt=sse", "veo-3"]
+    "model",
+    ["imagen-3.0/../../x", "gpt-image-2", "gemini-x?alt=sse", "veo-3", "image-3", "gemini"],
 )
 def test_ids_that_are_no_models(model: str) -> None:
     with pytest.raises(UnknownModel):
@@ -220,6 +273,12 @@ def test_an_account_without_a_project() -> None:
     assert keyed.request(keyed.edit({"prompt": "x"})).url == (
         f"https://aiplatform.googleapis.com/v1/publishers/google/models/{GEMINI}:generateContent"
     )
+
+
+@pytest.mark.parametrize("given", ["api_key", "access_token"])
+def test_who_cannot_be_impersonated(given: str) -> None:
+    with pytest.raises(ConfigError, match="`impersonate` needs"):
+        subject(GEMINI, {"project": "p-1", given: "canary", "impersonate": "a@b.test"})
 
 
 def test_a_model_of_the_account_s_own_name() -> None:

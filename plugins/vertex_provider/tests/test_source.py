@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import subprocess
 import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import google.auth
+import google.auth.credentials
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from retouch import Secret, UpstreamAuth
+from retouch import Secret, UpstreamAuth, UpstreamUnreachable
 from retouch_vertex.settings import Settings
 from retouch_vertex.tokens import Source
 
@@ -105,6 +112,83 @@ def test_what_are_no_credentials(text: str, caplog: pytest.LogCaptureFixture) ->
         Source(settings, "house").obtain(False)
     assert "account house" in caplog.text
     assert "no key" not in caplog.text
+
+
+ECHOES: dict[str, Callable[[str], str]] = {
+    "text": lambda sent: f"no such thing: {sent}",
+    "document": lambda sent: json.dumps({"message": sent}),
+    "description": lambda sent: json.dumps({"error": "no", "error_description": sent}),
+}
+
+
+@pytest.fixture
+def echo() -> Iterator[tuple[str, list[str]]]:
+    """A token service that refuses with what it was sent, as its path says; and all of that."""
+    received: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent = self.rfile.read(int(self.headers["content-length"])).decode()
+            received.append(sent)
+            self.send_response(400)
+            self.end_headers()
+            self.wfile.write(ECHOES[self.path[1:]](sent).encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing is printed."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", received
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("kind", ECHOES)
+def test_what_a_token_service_repeats_is_not_logged(
+    credentials: str,
+    echo: tuple[str, list[str]],
+    kind: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    url, received = echo
+    document = {**json.loads(credentials), "token_uri": f"{url}/{kind}"}
+    source = Source(Settings(project="p", credentials=Secret(json.dumps(document))), "house")
+    source.obtain(False)
+    with pytest.raises(UpstreamAuth):
+        source.obtain(True)
+    assertion = received[0].split("assertion=")[1].split("&")[0]
+    assert assertion.count(".") == 2
+    assert "account house: no token: RefreshError: " in caplog.text
+    assert not any(part[:20] in caplog.text for part in assertion.split("."))
+
+
+def test_why_there_is_no_connection_is_logged(
+    credentials: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = Source(Settings(project="p", credentials=Secret(credentials)), "house")
+    source.obtain(False)
+    with pytest.raises(UpstreamUnreachable):
+        source.obtain(True)
+    assert "Connection refused" in caplog.text
+
+
+def test_other_threads_keep_their_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While google-auth looks for credentials, which may take long, nobody else is silenced."""
+    seen: list[Any] = []
+
+    def default(request: object) -> tuple[Any, None]:
+        seen.extend(warnings.filters)
+        return google.auth.credentials.AnonymousCredentials(), None  # type: ignore[no-untyped-call]
+
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setattr(google.auth, "default", default)
+    with pytest.raises(UpstreamAuth):
+        Source(Settings(project="p"), "house").obtain(False)
+    everything = ("ignore", None, Warning, None, 0)
+    assert seen
+    assert everything not in seen
 
 
 def test_a_sovereign_cloud_always_signs_itself(credentials: str) -> None:

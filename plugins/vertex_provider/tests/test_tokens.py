@@ -101,6 +101,20 @@ async def test_a_renewal_that_fails_is_not_tried_at_once_again() -> None:
     assert len(mint.made) == 2
 
 
+async def test_a_pause_does_not_end_with_the_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    mint = Mint(STALE_SECONDS - 60)
+    tokens = Tokens(mint)
+    await tokens.get()
+    mint.fails = True
+    await tokens.get()
+    await rest(mint, 2)
+    later = time.time() + 60
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert (await tokens.get()).token == "t1"
+    await rest(mint, 2)
+    assert len(mint.made) == 2
+
+
 async def test_a_token_about_to_end_is_not_used() -> None:
     tokens = Tokens(Mint(DEAD_SECONDS - 5, 3600))
     await tokens.get()
@@ -116,12 +130,27 @@ async def test_a_refused_token_is_replaced() -> None:
     assert mint.made == [False, True]
 
 
+async def test_a_refused_token_is_given_to_nobody() -> None:
+    tokens = Tokens(mint := Mint(3600))
+    await tokens.get()
+    mint.open.clear()
+    refused = asyncio.ensure_future(tokens.get(refused="t1"))
+    await rest(mint, 2)
+    other = asyncio.ensure_future(tokens.get())
+    await asyncio.sleep(0)
+    mint.open.set()
+    assert [grant.token for grant in await asyncio.gather(refused, other)] == ["t2", "t2"]
+
+
 async def test_a_failure_reaches_all_and_is_not_kept() -> None:
     mint = Mint(3600)
     mint.fails = True
     tokens = Tokens(mint)
-    with pytest.raises(UpstreamAuth):
-        await tokens.get()
+    failures = await asyncio.gather(*(tokens.get() for _ in range(3)), return_exceptions=True)
+    assert [type(failure) for failure in failures] == [UpstreamAuth] * 3
+    # The core writes into an error what belongs to one edit.
+    assert len({id(failure) for failure in failures}) == 3
+    assert len(mint.made) == 1
     mint.fails = False
     assert (await tokens.get()).token == "t2"
 

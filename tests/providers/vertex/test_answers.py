@@ -7,6 +7,7 @@ public reports; see the sources in the plugin.
 from __future__ import annotations
 
 import base64
+import copy
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 
 from tests.fakes.gateway import Gateway
 from tests.fakes.pictures import opened, picture
-from tests.fakes.replies import Answer, Events, Reply
+from tests.fakes.replies import Answer, Reply
 from tests.fakes.vertex_rules import google_error
 from tests.fakes.vertex_upstream import PROJECT, USAGE, VertexUpstream, chunk, part
 from tests.providers.vertex_accounts import serving, with_token
@@ -112,6 +113,7 @@ REJECTED: dict[str, tuple[str, Reply, str]] = {
     "recitation": (GEMINI, finished("IMAGE_RECITATION"), "IMAGE_RECITATION"),
     "blocked prompt": (GEMINI, feedback(blockReason="PROHIBITED_CONTENT"), "PROHIBITED_CONTENT"),
     "blocked without a reason": (GEMINI, feedback(blockReasonMessage="No."), "No."),
+    "feedback and nothing else": (GEMINI, feedback(), "OTHER"),
     "polite refusal": (GEMINI, finished("STOP", "I cannot edit that."), "I cannot edit that."),
     "no image, with words": (GEMINI, finished("NO_IMAGE", "I will not."), "I will not."),
 }
@@ -134,6 +136,14 @@ def test_support_codes_are_explained(sdk: openai.OpenAI, google: VertexUpstream)
     body: Any = failed(sdk, IMAGEN).body
     assert body["support_codes"] == ["56562880", "29310472"]
     assert body["categories"] == ["violence", "celebrity"]
+
+
+def test_the_codes_of_several_reasons(sdk: openai.OpenAI, google: VertexUpstream) -> None:
+    reasons = [FILTERED, "Filtered. Support codes: 39322892"]
+    google.script(Answer({"predictions": [{"raiFilteredReason": item} for item in reasons]}))
+    body: Any = failed(sdk, IMAGEN).body
+    assert body["support_codes"] == ["56562880", "29310472", "39322892"]
+    assert body["categories"] == ["violence", "celebrity", "people or face"]
 
 
 def test_what_was_not_filtered_is_returned(sdk: openai.OpenAI, google: VertexUpstream) -> None:
@@ -171,6 +181,67 @@ def test_no_picture_for_another_reason(
     assert (error.status_code, error.code) == (502, "no_image")
     assert reason in error.message
     assert error.response.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize("reason", ["MAX_TOKENS", "IMAGE_OTHER"])
+@pytest.mark.parametrize("how", ["text", "finishMessage"])
+def test_words_of_a_failure_are_no_refusal(
+    sdk: openai.OpenAI, google: VertexUpstream, reason: str, how: str
+) -> None:
+    said = "Here is the picture of"
+    google.script(finished(reason, said) if how == "text" else finished(reason, finishMessage=said))
+    error = failed(sdk, GEMINI)
+    assert (error.status_code, error.code) == (502, "no_image")
+    assert f"({reason}). {said}" in error.message
+
+
+@pytest.mark.parametrize("model", [IMAGEN, GEMINI])
+def test_a_200_with_an_error(sdk: openai.OpenAI, google: VertexUpstream, model: str) -> None:
+    google.script(Answer(google_error(500, "INTERNAL", "Internal.")))
+    error = failed(sdk, model)
+    assert (error.status_code, error.code) == (502, "upstream_invalid_response")
+    assert error.response.headers["x-should-retry"] == "false"
+
+
+def usage(**changes: Any) -> dict[str, Any]:
+    return {**copy.deepcopy(USAGE), **changes}
+
+
+#: Usage reports that say nothing; ``\udcff`` is a byte that no text has.
+ODD_USAGE = {
+    "bytes": usage(promptTokensDetails=[{"modality": "\udcff", "tokenCount": 1}]),
+    "negative": usage(candidatesTokenCount=-1120),
+    "beyond int32": usage(thoughtsTokenCount=2**31),
+    "text": usage(promptTokenCount="many"),
+}
+
+
+@pytest.mark.parametrize("report", ODD_USAGE.values(), ids=ODD_USAGE.keys())
+def test_an_odd_usage_loses_no_picture(
+    sdk: openai.OpenAI, google: VertexUpstream, report: dict[str, Any]
+) -> None:
+    answer = chunk(part(PNG), finish="STOP", usageMetadata=report)
+    body = json.dumps(answer, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    google.script(Answer(body=body))
+    found = edit(sdk, GEMINI)
+    assert opened(base64.b64decode(found.data[0].b64_json)).size == (32, 24)
+    assert (found.usage, found.cost) == (None, None)
+
+
+def test_tokens_without_a_modality_are_text(sdk: openai.OpenAI, google: VertexUpstream) -> None:
+    report = usage(promptTokensDetails=[{"modality": "IMAGE", "tokenCount": 1120}])
+    google.script(Answer(chunk(part(PNG), finish="STOP", usageMetadata=report)))
+    found = edit(sdk, GEMINI)
+    assert found.usage.input_tokens_details.text_tokens == 10
+    # 1130 x $2 + 1120 x $120 + 80 x $12, per million
+    assert found.cost == pytest.approx(0.13762)
+
+
+def test_a_model_that_is_served_elsewhere_has_not_ended(
+    sdk: openai.OpenAI, google: VertexUpstream
+) -> None:
+    google.script(Answer(google_error(404, "NOT_FOUND", "Publisher Model was not found."), 404))
+    assert "announced end is 2027-05-28" in failed(sdk, GEMINI).message
 
 
 def test_a_model_that_is_gone_names_its_successor(
@@ -288,55 +359,3 @@ def test_our_credentials_are_not_the_client_s_fault(
     ]
     assert [(error.status_code, error.code) for error in errors] == [(502, "upstream_auth")] * 3
     assert "IAM_PERMISSION_DENIED" in errors[2].message
-
-
-def stream_frames(*items: dict[str, Any] | str) -> Events:
-    return Events(
-        [item if isinstance(item, str) else f"data: {json.dumps(item)}\n\n" for item in items]
-    )
-
-
-BROKEN_STREAMS: dict[str, tuple[Events, str]] = {
-    "bare error": (
-        stream_frames(
-            chunk({"text": "On it."}),
-            json.dumps(google_error(503, "UNAVAILABLE", "Overloaded."), indent=2),
-        ),
-        "Overloaded.",
-    ),
-    "bare error in a list": (
-        stream_frames(
-            chunk(part(PNG)),
-            "\n" + json.dumps([google_error(500, "INTERNAL", "Broken.")], indent=1),
-        ),
-        "Broken.",
-    ),
-    "error as an event": (
-        stream_frames(google_error(500, "INTERNAL", "Event broken.")),
-        "Event broken.",
-    ),
-    "no end": (stream_frames(chunk(part(PNG))), "ended before"),
-    "nothing": (stream_frames(), "ended before"),
-    "refusal": (stream_frames(chunk(finish="IMAGE_SAFETY")), "IMAGE_SAFETY"),
-    "blocked prompt": (
-        stream_frames({"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": USAGE}),
-        "SAFETY",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BROKEN_STREAMS.values(), ids=BROKEN_STREAMS.keys())
-def test_streams_that_fail(
-    sdk: openai.OpenAI, google: VertexUpstream, case: tuple[Events, str]
-) -> None:
-    events, words = case
-    google.script(events)
-    with pytest.raises(openai.APIError, match=words):
-        list(edit(sdk, GEMINI, stream=True))
-    assert len(google.requests) == 1
-
-
-def test_an_error_before_the_stream(sdk: openai.OpenAI, google: VertexUpstream) -> None:
-    google.script(Answer([google_error(429, "RESOURCE_EXHAUSTED", MESSAGE)], 429))
-    with pytest.raises(openai.RateLimitError):
-        edit(sdk, GEMINI, stream=True)

@@ -156,6 +156,10 @@ def test_openai_s_parameters_at_imagen(sdk: openai.OpenAI, google: VertexUpstrea
     }
 
 
+def test_an_unknown_price_is_no_cost(sdk: openai.OpenAI, google: VertexUpstream) -> None:
+    assert edit(sdk, "imagen-3.0-capability-002").cost is None
+
+
 def test_more_than_four_take_several_calls(sdk: openai.OpenAI, google: VertexUpstream) -> None:
     answer = edit(sdk, IMAGEN, n=6, extra_body={"seed": 40})
     assert len(answer.data) == 6
@@ -209,14 +213,35 @@ def test_control_and_subject_references_with_a_mask(
     assert found[3]["referenceType"] == "REFERENCE_TYPE_MASK"
 
 
+def test_a_turned_control_picture_goes_upright_with_it(
+    sdk: openai.OpenAI, google: VertexUpstream
+) -> None:
+    kinds = ["REFERENCE_TYPE_RAW", "REFERENCE_TYPE_CONTROL", "REFERENCE_TYPE_STYLE"]
+    post_json(
+        sdk,
+        IMAGEN,
+        images=[turned_photograph()] * 3,
+        mask=hole(),
+        referenceImages=[{"referenceType": kind} for kind in kinds],
+    )
+    found = [item["referenceImage"]["bytesBase64Encoded"] for item in references(google)]
+    sizes = [opened(base64.b64decode(data)).size for data in found]
+    assert sizes == [(32, 24), (32, 24), (24, 32), (32, 24)]
+
+
+def turned_photograph() -> bytes:
+    """A JPEG of 32x24 pixels as it is displayed, stored on its side as 24x32."""
+    turned = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (24, 32), "teal").save(turned, "JPEG", exif=exif)
+    return turned.getvalue()
+
+
 def test_a_turned_photograph_goes_upright_with_its_mask(
     sdk: openai.OpenAI, google: VertexUpstream
 ) -> None:
-    turned = io.BytesIO()
-    exif = Image.Exif()
-    exif[0x0112] = 6  # stored on its side: 24x32 stored is 32x24 displayed
-    Image.new("RGB", (24, 32), "teal").save(turned, "JPEG", exif=exif)
-    edit(sdk, IMAGEN, image=turned.getvalue(), mask=hole())
+    edit(sdk, IMAGEN, image=turned_photograph(), mask=hole())
     sizes = [
         opened(base64.b64decode(item["referenceImage"]["bytesBase64Encoded"])).size
         for item in references(google)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from tests.fakes.pictures import picture
-from tests.fakes.replies import Gate
+from tests.fakes.replies import Answer, Gate
 from tests.fakes.vertex_upstream import VertexUpstream
 from tests.providers.vertex_accounts import account, serving, with_token
 
@@ -154,10 +154,15 @@ def test_workload_identity_federation(google: VertexUpstream, tmp_path: Path) ->
         sdk,
     ):
         edit(sdk)
+        minted = bearer(google)
+        refusal = {"finishReason": "SAFETY", "finishMessage": f"Unsafe: Bearer {minted}."}
+        google.script(Answer({"candidates": [refusal]}))
+        with pytest.raises(openai.BadRequestError, match=r"Unsafe: Bearer \*\*\*\."):
+            edit(sdk)
     asked = google.token_requests[0]
     assert asked.path == "/sts"
     assert b"canary-subject-token" in asked.body
-    assert bearer(google).startswith("ya29.minted-1")
+    assert minted.startswith("ya29.minted-1")
 
 
 def test_default_credentials_from_a_file(

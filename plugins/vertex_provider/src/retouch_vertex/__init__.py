@@ -41,6 +41,8 @@ UNLISTED = Capabilities(
 )
 #: Says that a mask went along as a hint only.
 MASK_HEADER = "x-retouch-mask"
+#: A larger answer is made of pictures; nothing repeats a token in so much text.
+MAX_ERROR_BYTES = 64 * 1024
 _ID = re.compile(r"[a-z0-9][a-z0-9.@_-]{0,127}")
 
 
@@ -63,6 +65,8 @@ class Family(Protocol):
 
 
 FAMILIES: dict[str, Family] = {"gemini": gemini, "imagen": imagen}
+#: The family of a model that no row names, by how its id begins.
+_PREFIXES = {"gemini-": "gemini", "imagen-": "imagen", "imagegeneration@": "imagen"}
 
 
 @hookimpl
@@ -162,7 +166,8 @@ def _family(edit: EditRequest, account: Account) -> Family:
     listed = account.model(edit)
     name = listed.family if listed is not None else ""
     if not name:
-        name = "imagen" if edit.model.startswith("imag") else edit.model.partition("-")[0]
+        begins = (family for start, family in _PREFIXES.items() if edit.model.startswith(start))
+        name = next(begins, "")
     if name not in FAMILIES or _ID.fullmatch(edit.model) is None:
         raise UnknownModel(
             "This account serves models whose ids begin with gemini- or imagen-.", param="model"
@@ -171,8 +176,10 @@ def _family(edit: EditRequest, account: Account) -> Family:
 
 
 async def _with_tokens(request: UpstreamRequest, account: Account, http: Http) -> UpstreamResponse:
-    tokens: Tokens = account.state.setdefault("tokens", Tokens(_source(account).obtain))
     settings: Settings = account.settings
+    if "tokens" not in account.state:
+        account.state["tokens"] = Tokens(Source(settings, account.name).obtain)
+    tokens: Tokens = account.state["tokens"]
     grant = await tokens.get()
     quota = settings.quota_project or grant.quota_project
     response = await http.send(_bearing(request, grant.token, quota))
@@ -181,15 +188,12 @@ async def _with_tokens(request: UpstreamRequest, account: Account, http: Http) -
         if renewed.token != grant.token:
             grant = renewed
             response = await http.send(_bearing(request, grant.token, quota))
-    if response.status >= 300:
-        # The core knows only the secrets of the settings, should Google repeat what it got.
-        body = response.body.replace(grant.token.encode(), b"***")
-        return msgspec.structs.replace(response, body=body)
-    return response
-
-
-def _source(account: Account) -> Source:
-    return Source(account.settings, account.name)
+    if len(response.body) > MAX_ERROR_BYTES:
+        return response
+    # The core knows only the secrets of the settings, should Google repeat what it got; whatever
+    # the status, since refusals also come with 200.
+    body = response.body.replace(grant.token.encode(), b"***")
+    return msgspec.structs.replace(response, body=body)
 
 
 def _bearing(request: UpstreamRequest, token: str, quota: str | None) -> UpstreamRequest:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from retouch import EditRequest, InvalidRequest, UnsupportedParameter
-from retouch_vertex.options import Options
+from retouch_vertex.options import MAX_SEED, Options
 
 MAX_LABELS = 64
 _LABEL_KEY = re.compile(r"[^\W\d_A-Z][\w-]{0,62}")
@@ -35,9 +35,9 @@ def only(options: Options, family: frozenset[str]) -> None:
         )
 
 
-def exclusive(given: Mapping[str, object], one: str, other: str) -> None:
-    """Refuse two ways of saying the same."""
-    if given.get(one) is not None and given.get(other) is not None:
+def exclusive(one: str, other: str, value: object) -> None:
+    """Refuse a second way of saying what ``one`` says already."""
+    if value is not None:
         raise refuse(f"`{other}` and `{one}` say the same; send one of them.", other)
 
 
@@ -46,6 +46,16 @@ def one_of(param: str, value: str | None, values: Iterable[str]) -> None:
     known = list(values)
     if value is not None and value.lower() not in known:
         raise refuse(f"`{param}` must be one of {', '.join(known)}.", param)
+
+
+def seed(edit: EditRequest, options: Options) -> None:
+    """Refuse a seed whose last call would have one out of range, after others were paid for."""
+    if options.seed is not None and options.seed + (edit.n or 1) - 1 > MAX_SEED:
+        raise refuse(
+            f"`seed` plus `n` may be at most {MAX_SEED + 1}, since the seed counts up from call "
+            "to call.",
+            "seed",
+        )
 
 
 def labels(given: Mapping[str, str] | None) -> None:

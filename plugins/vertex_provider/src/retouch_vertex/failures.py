@@ -127,7 +127,7 @@ def gone(model: str, listed: ModelInfo | None) -> UnknownModel:
     """A model that Google does not (or no longer) serve to this account."""
     hint = "" if listed is None or not listed.hint else f" {listed.hint}."
     ended = (
-        f" It was to be shut down on {listed.shutdown}."
+        f" Its announced end is {listed.shutdown}."
         if listed is not None and listed.shutdown is not None
         else ""
     )
@@ -138,8 +138,7 @@ def gone(model: str, listed: ModelInfo | None) -> UnknownModel:
 
 def rejected(reason: str, **details: Any) -> ContentRejected:
     """A refusal with Google's own words, its support codes and what they stand for."""
-    found = _CODES.search(reason)
-    codes = re.findall(r"\d+", found.group(1)) if found else []
+    codes = [code for listed in _CODES.findall(reason) for code in re.findall(r"\d+", listed)]
     categories = list(dict.fromkeys(_CATEGORIES[code] for code in codes if code in _CATEGORIES))
     more = {**details, "support_codes": codes, "categories": categories}
     return ContentRejected(

@@ -81,6 +81,7 @@ def check(edit: EditRequest) -> None:
         )
     checks.one_of("thinkingLevel", options.thinking_level, can.thinking)
     checks.one_of("personGeneration", options.person_generation, PERSONS)
+    checks.seed(edit, options)
     checks.labels(options.labels)
     if options.safety_settings is not None and edit.moderation == "low":
         raise refuse(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from retouch import (
     EditedImage,
@@ -43,6 +44,9 @@ REFUSALS = frozenset(
         "SPII",
     }
 )
+#: With these, words in place of a picture are a refusal (Google's page on image generation);
+#: with others, such as ``MAX_TOKENS``, they are a picture that did not come about.
+SPOKEN = frozenset({"", "NO_IMAGE", "STOP"})
 COMPLETED = "image_edit.completed"
 MAX_STRAY = 64 * 1024
 #: A line of a stream that begins like JSON is no event.
@@ -63,6 +67,7 @@ class Answer:
         self._finish = ""
         self._messages: list[str] = []
         self._block: str | None = None
+        self._judged = self._answered = False
         self._usage: _Usage | None = None
 
     def add(self, text: bytes) -> None:
@@ -75,10 +80,13 @@ class Answer:
         if chunk.error is not None:
             raise UpstreamInvalid("Google answered with an error in place of a picture.")
         if chunk.prompt_feedback is not None:
-            self._block = chunk.prompt_feedback.block_reason or "OTHER"
-            self._messages.append(chunk.prompt_feedback.block_reason_message or "")
+            said = chunk.prompt_feedback.block_reason_message or ""
+            self._judged = True
+            self._block = chunk.prompt_feedback.block_reason or ("OTHER" if said else self._block)
+            self._messages.append(said)
         self._usage = _usage(chunk.usage_metadata) or self._usage
         for candidate in (chunk.candidates or [])[:1]:
+            self._answered = True
             self._finish = candidate.finish_reason or self._finish
             self._messages.append(candidate.finish_message or "")
             for part in (candidate.content and candidate.content.parts) or []:
@@ -110,9 +118,13 @@ class Answer:
         )
 
     def _refusal(self) -> GatewayError:
-        said = " ".join(filter(None, (text.strip() for text in [*self._messages, *self._texts])))
-        if self._block is not None:
-            name = _shown(self._block)
+        # A stream cuts a sentence anywhere, also within a word.
+        words = "".join(self._texts).strip()
+        said = " ".join(filter(None, (*(text.strip() for text in self._messages), words)))
+        # Of a prompt that passed, Google may report its ratings as well.
+        block = "OTHER" if self._judged and not self._answered else None
+        if (block := self._block or block) is not None:
+            name = _shown(block)
             return failures.rejected(
                 said or f"Google blocked the prompt ({name}).", block_reason=name
             )
@@ -121,12 +133,10 @@ class Answer:
             return failures.rejected(
                 said or f"Google blocked the picture ({name}).", finish_reason=name
             )
-        if any(self._texts):
+        if words and self._finish in SPOKEN:
             return failures.rejected(said, finish_reason=name)
-        return UpstreamError(
-            f"Google made no picture ({name})." if name else "Google made no picture.",
-            code="no_image",
-        )
+        what = f"Google made no picture ({name})." if name else "Google made no picture."
+        return UpstreamError(f"{what} {said}".strip()[: failures.MAX_CHARS], code="no_image")
 
 
 async def events(
@@ -140,8 +150,9 @@ async def events(
     assert response.stream is not None  # noqa: S101 - the core hands streams only
     answer, stray = Answer(), bytearray()
     async for frame in sse.frames(_events_only(response.stream, stray)):
-        if error := failures.read(frame.data) if b'"error"' in frame.data[:256] else None:
-            raise _midway(error, frame.data, model, listed)
+        said = failures.read(frame.data) if b'"error"' in frame.data[:256] else failures.Said()
+        if said.ours:
+            raise _midway(said, frame.data, model, listed)
         answer.add(frame.data)
     if stray:
         raise _midway(failures.read(bytes(stray)), bytes(stray), model, listed)
@@ -151,7 +162,7 @@ async def events(
     data = result.images[0].data
     value: dict[str, Any] = {
         "type": COMPLETED,
-        "b64_json": str(data, "ascii") if isinstance(data, memoryview) else data,
+        "b64_json": _ascii(data) if isinstance(data, memoryview) else data,
         "created_at": int(time.time()),
         "size": result.size or "auto",
         "quality": "auto",
@@ -186,6 +197,14 @@ def _midway(said: failures.Said, body: bytes, model: str, listed: ModelInfo | No
     # Google had begun to work.
     error.retry = False
     return error
+
+
+def _ascii(data: memoryview) -> str:
+    """Base64 text whose middle nobody has looked at yet."""
+    try:
+        return str(data, "ascii")
+    except UnicodeDecodeError as error:
+        raise UpstreamInvalid("Google returned a picture that is not base64.") from error
 
 
 def decoded(text: bytes, kind: type[Any]) -> Any:
@@ -231,48 +250,53 @@ class _Chunk(msgspec.Struct, rename="camel"):
     error: Any = None
 
 
+#: Google's ``int32``; what is no count must not become a cost.
+Count = Annotated[int, Meta(ge=0, le=2_147_483_647)]
+
+
 class _Tokens(msgspec.Struct, rename="camel"):
     modality: str = ""
-    token_count: int = 0
+    token_count: Count = 0
 
 
 class _Usage(msgspec.Struct, rename="camel"):
-    prompt_token_count: int | None = None
+    prompt_token_count: Count | None = None
     prompt_tokens_details: list[_Tokens] | None = None
-    candidates_token_count: int | None = None
+    candidates_token_count: Count | None = None
     candidates_tokens_details: list[_Tokens] | None = None
-    thoughts_token_count: int | None = None
+    thoughts_token_count: Count | None = None
 
     def ours(self) -> Usage | None:
         """OpenAI's form: thoughts are text that was put out, as Google bills them."""
         if self.prompt_token_count is None or self.candidates_token_count is None:
             return None
         thoughts = self.thoughts_token_count or 0
-        made = _split(self.candidates_tokens_details) or TokenDetails(
+        made = _split(self.candidates_tokens_details, self.candidates_token_count) or TokenDetails(
             0, self.candidates_token_count
         )
         return Usage(
             input_tokens=self.prompt_token_count,
             output_tokens=self.candidates_token_count + thoughts,
-            input_tokens_details=_split(self.prompt_tokens_details),
+            input_tokens_details=_split(self.prompt_tokens_details, self.prompt_token_count),
             output_tokens_details=TokenDetails(
                 (made.text_tokens or 0) + thoughts, made.image_tokens
             ),
         )
 
 
-def _split(details: list[_Tokens] | None) -> TokenDetails | None:
+def _split(details: list[_Tokens] | None, total: int) -> TokenDetails | None:
+    """Picture tokens by the details; all that is left of the total counts as text."""
     if not details:
         return None
-    image = sum(item.token_count for item in details if item.modality == "IMAGE")
-    return TokenDetails(sum(item.token_count for item in details) - image, image)
+    image = min(total, sum(item.token_count for item in details if item.modality == "IMAGE"))
+    return TokenDetails(total - image, image)
 
 
 def _usage(raw: msgspec.Raw) -> _Usage | None:
     """A usage report of another shape is no reason to lose a picture."""
     try:
         return msgspec.json.decode(raw, type=_Usage | None)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -6,7 +6,7 @@ and the discovery document of ``aiplatform`` v1, revision 20261106.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -68,11 +68,14 @@ MASKED_MODES = frozenset(
         "EDIT_MODE_OUTPAINT",
     }
 )
-RAW = "REFERENCE_TYPE_RAW"
+RAW: Final = "REFERENCE_TYPE_RAW"
+CONTROL: Final = "REFERENCE_TYPE_CONTROL"
+STYLE: Final = "REFERENCE_TYPE_STYLE"
+SUBJECT: Final = "REFERENCE_TYPE_SUBJECT"
 _CONFIGS = {
-    "REFERENCE_TYPE_CONTROL": "controlImageConfig",
-    "REFERENCE_TYPE_STYLE": "styleImageConfig",
-    "REFERENCE_TYPE_SUBJECT": "subjectImageConfig",
+    CONTROL: "controlImageConfig",
+    STYLE: "styleImageConfig",
+    SUBJECT: "subjectImageConfig",
 }
 
 
@@ -90,11 +93,13 @@ def check(edit: EditRequest) -> None:
     checks.one_of("safetySetting", options.safety_setting, SAFETY)
     checks.one_of("aspectRatio", options.aspect_ratio, RATIOS)
     checks.labels(options.labels)
+    checks.seed(edit, options)
     if options.seed is not None and options.add_watermark:
         raise refuse("`seed` works only without the watermark.", "addWatermark")
-    both = {**options.given(), **edit.parameters()}
-    checks.exclusive(both, "quality", "baseSteps") if edit.quality != "auto" else None
-    checks.exclusive(both, "moderation", "safetySetting") if edit.moderation == "low" else None
+    if edit.quality in STEPS:
+        checks.exclusive("quality", "baseSteps", options.base_steps)
+    if edit.moderation == "low":
+        checks.exclusive("moderation", "safetySetting", options.safety_setting)
     if options.aspect_ratio is not None and _masked(edit, options):
         raise refuse("`aspectRatio` cannot be chosen with a mask.", "aspectRatio")
 
@@ -122,9 +127,12 @@ def read(response: UpstreamResponse, edit: EditRequest, price: Price | None) -> 
     """
     rest = cut(response.body, "bytesBase64Encoded")
     try:
-        predictions = msgspec.json.decode(rest.text, type=_Answer).predictions or []
+        answer = msgspec.json.decode(rest.text, type=_Answer)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UpstreamInvalid from error
+    if answer.error is not None:
+        raise UpstreamInvalid("Google answered with an error in place of a picture.")
+    predictions = answer.predictions or []
     # Safety attributes of the prompt, for example, come as a prediction without a picture.
     made = [item for item in predictions if item.bytes_base64_encoded is not None]
     reasons = [item.rai_filtered_reason for item in predictions if item.rai_filtered_reason]
@@ -153,6 +161,7 @@ class _Prediction(msgspec.Struct, rename="camel"):
 
 class _Answer(msgspec.Struct):
     predictions: list[_Prediction] | None = None
+    error: Any = None
 
 
 def _masked(edit: EditRequest, options: Options) -> bool:
@@ -187,14 +196,14 @@ def _check_references(edit: EditRequest, options: Options) -> None:
             code="too_many_images",
         )
     if described is None:
-        described = [Reference(reference_type="REFERENCE_TYPE_RAW")]
+        described = [Reference(reference_type=RAW)]
     if len(described) != len(edit.images):
         raise refuse(
             f"`referenceImages` must describe each of the {len(edit.images)} image(s), in order.",
             "referenceImages",
         )
     kinds = [item.reference_type for item in described]
-    if kinds.count("REFERENCE_TYPE_RAW") > 1:
+    if kinds.count(RAW) > 1:
         raise refuse(f"`referenceImages` may have one {RAW}.", "referenceImages")
     masked = _masked(edit, options)
     if masked and kinds[0] != RAW:
@@ -205,10 +214,26 @@ def _check_references(edit: EditRequest, options: Options) -> None:
             param="image",
             code="too_many_images",
         )
-    for item in described:
+    _check_together(edit, described)
+
+
+def _check_together(edit: EditRequest, described: list[Reference]) -> None:
+    """What each reference says of itself, and what they must have in common."""
+    numbers = _numbers(described)
+    shown = [_shown_size(cast("Picture", picture)) for picture in edit.images]
+    raw = [size for item, size in zip(described, shown, strict=True) if item.reference_type == RAW]
+    for item, number, size in zip(described, numbers, shown, strict=True):
         for kind, name in _CONFIGS.items():
             if _config(item, name) is not None and item.reference_type != kind:
                 raise refuse(f"{item.reference_type} has no `{name}`.", "referenceImages")
+        if item.reference_type != SUBJECT and numbers.count(number) > 1:
+            raise refuse(
+                f"`referenceImages` uses the `referenceId` {number} twice; only the pictures of "
+                "one subject share theirs.",
+                "referenceImages",
+            )
+        if item.reference_type == CONTROL and raw and size != raw[0]:
+            raise refuse(f"A {CONTROL} must have the size of the {RAW}.", "image")
 
 
 def _check_output(edit: EditRequest, options: Options) -> None:
@@ -216,6 +241,9 @@ def _check_output(edit: EditRequest, options: Options) -> None:
         raise refuse(
             "`outputOptions` and `output_format` say the same; send one of them.", "outputOptions"
         )
+    chosen = options.output_options
+    if chosen is not None and chosen.compression_quality is not None and chosen.lossless:
+        raise refuse("`outputOptions`: `compressionQuality` is for image/jpeg.", "outputOptions")
     lossless = edit.output_format in (None, "png")
     if edit.output_compression not in (None, 100) and lossless:
         raise refuse(
@@ -235,17 +263,30 @@ def _described(options: Options) -> list[Reference] | None:
     return [given[number] for number in wanted]
 
 
+def _numbers(described: list[Reference]) -> list[int]:
+    """What the prompt calls them: their place, unless they say otherwise."""
+    return [
+        place if item.reference_id is None else item.reference_id
+        for place, item in enumerate(described, 1)
+    ]
+
+
+def _shown_size(picture: Picture) -> tuple[int, int]:
+    sides = picture.width, picture.height
+    return sides[::-1] if picture.orientation >= 5 else sides
+
+
 def _references(edit: EditRequest, options: Options) -> list[dict[str, Any]]:
-    # The models' capabilities let no references to pictures elsewhere through.
-    images = [cast("Picture", item) for item in edit.images]
-    if isinstance(edit.mask, Mask):
-        # Whether Google turns a picture by its EXIF notes is not documented.
-        images[0] = upright(images[0])
-    described = _described(options) or [Reference(reference_type="REFERENCE_TYPE_RAW")]
-    made, numbers = [], []
-    for place, (item, picture) in enumerate(zip(described, images, strict=True), 1):
-        number = place if item.reference_id is None else item.reference_id
-        numbers.append(number)
+    described = _described(options) or [Reference(reference_type=RAW)]
+    numbers = _numbers(described)
+    made: list[dict[str, Any]] = []
+    for item, number, image in zip(described, numbers, edit.images, strict=True):
+        # The models' capabilities let no references to pictures elsewhere through.
+        picture = cast("Picture", image)
+        if isinstance(edit.mask, Mask) and item.reference_type in (RAW, CONTROL):
+            # Whether Google turns a picture by its EXIF notes is not documented, and these lie
+            # over each other.
+            picture = upright(picture)
         reference: dict[str, Any] = {
             "referenceType": item.reference_type,
             "referenceId": number,

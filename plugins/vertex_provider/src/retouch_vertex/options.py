@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+#: Google's ``int32``.
+MAX_SEED = 2_147_483_647
 Unit = Annotated[float, Meta(ge=0, le=1)]
 #: Google takes these in either case; ``one_of`` in ``checks`` compares them.
 Word = Annotated[str, Meta(max_length=64)]
@@ -72,6 +74,11 @@ class OutputOptions(_Strict, frozen=True, kw_only=True):
     mime_type: Literal["image/png", "image/jpeg"]
     compression_quality: Annotated[int, Meta(ge=0, le=100)] | None = None
 
+    @property
+    def lossless(self) -> bool:
+        """Whether there is nothing to compress."""
+        return self.mime_type == "image/png"
+
 
 class SafetySetting(_Strict, frozen=True, kw_only=True):
     """How strict Gemini is about one kind of harm."""
@@ -89,7 +96,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     :param mask_as_hint: send the mask to Gemini as a picture with an explanation.
     """
 
-    seed: Annotated[int, Meta(ge=0, le=2_147_483_647)] | None = None
+    seed: Annotated[int, Meta(ge=0, le=MAX_SEED)] | None = None
     aspect_ratio: Annotated[str, Meta(max_length=8)] | None = None
     person_generation: Word | None = None
     labels: dict[str, str] | None = None

@@ -12,6 +12,8 @@ Format = Literal["png", "jpeg", "webp"]
 
 #: So much of a JPEG is searched for its size; Google puts its notes of origin before it.
 _HEAD_CHARS = 256 * 1024
+#: Of a JPEG's segments and fill bytes so many are looked at.
+_MAX_STEPS = 1024
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 
 
@@ -33,6 +35,8 @@ def size_of(data: str | memoryview) -> str | None:
     kind = format_of(data)
     if kind == "png":
         head = _head(data, 32)
+        if len(head) < 24:
+            return None
         width, height = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
         return f"{width}x{height}"
     return _jpeg_size(_head(data, _HEAD_CHARS)) if kind == "jpeg" else None
@@ -41,7 +45,9 @@ def size_of(data: str | memoryview) -> str | None:
 def _jpeg_size(head: bytes) -> str | None:
     """From the frame header, ITU-T T.81 annex B: marker, length, precision, height, width."""
     at = 2
-    while at + 9 <= len(head) and head[at] == 0xFF:
+    for _ in range(_MAX_STEPS):
+        if at + 9 > len(head) or head[at] != 0xFF:
+            return None
         marker = head[at + 1]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height = int.from_bytes(head[at + 5 : at + 7], "big")

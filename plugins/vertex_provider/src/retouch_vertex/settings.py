@@ -47,6 +47,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     impersonate: Email | None = None
     quota_project: Project | None = None
 
+    def __post_init__(self) -> None:
+        if self.impersonate is not None and (self.api_key or self.access_token) is not None:
+            raise ValueError(
+                "`impersonate` needs `credentials` or Application Default Credentials: nobody "
+                "else can be acted as with an `api_key` or an `access_token`"
+            )
+
     @property
     def express(self) -> bool:
         """Whether requests name no project: an API key alone."""

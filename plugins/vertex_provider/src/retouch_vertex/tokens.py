@@ -8,10 +8,12 @@ a fifth of a second.
 from __future__ import annotations
 
 import asyncio
+import copy
 import importlib
 import json
 import logging
 import os
+import re
 import time
 import warnings
 from collections.abc import Callable
@@ -38,6 +40,10 @@ DEAD_SECONDS = 10.0
 PAUSE_SECONDS = 10.0
 #: One answer of a token service.
 TIMEOUT_SECONDS = 10.0
+#: What may be a credential in an error's text: a token service can repeat what it was sent.
+_OPAQUE = re.compile(r"(?=[\w+/=~-]{0,200}\d)[\w+/=~-]{20,}")
+#: google-auth warns of credential files from strangers; these come from the operator.
+_GENERIC_LOAD = r"google\.auth\._default$"
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,19 +75,26 @@ class Tokens:
     async def get(self, refused: str | None = None) -> Grant:
         """A token that serves; waits only when there is none.
 
-        :param refused: a token that Google did not take.
+        :param refused: a token that Google did not take. Nobody is given it any more, unless
+            it is all that the token service has.
         :raises UpstreamAuth: when Google gives none to these credentials.
         :raises UpstreamUnreachable: when the token service does not answer.
         """
-        grant, now = self._grant, time.time()
-        if grant is not None and grant.token != refused:
-            left = STALE_SECONDS + 1 if grant.expires is None else grant.expires - now
+        if self._grant is not None and self._grant.token == refused:
+            self._grant = None
+        grant = self._grant
+        if grant is not None:
+            left = STALE_SECONDS + 1 if grant.expires is None else grant.expires - time.time()
             if left > DEAD_SECONDS:
-                if left <= STALE_SECONDS and now >= self._pause_until:
+                if left <= STALE_SECONDS and time.monotonic() >= self._pause_until:
                     self._start(refused=False)
                 return grant
-        # Shielded: the others who wait must not lose it when one client leaves.
-        return await asyncio.shield(self._start(refused=refused is not None))
+        try:
+            # Shielded: the others who wait must not lose it when one client leaves.
+            return await asyncio.shield(self._start(refused=refused is not None))
+        except GatewayError as error:
+            # One for each who waits: the core adds to an error what is of its edit alone.
+            raise copy.copy(error) from None
 
     def _start(self, *, refused: bool) -> asyncio.Future[Grant]:
         if self._running is None:
@@ -97,7 +110,7 @@ class Tokens:
         if running.exception() is None:
             self._grant = running.result()
         else:
-            self._pause_until = time.time() + PAUSE_SECONDS
+            self._pause_until = time.monotonic() + PAUSE_SECONDS
 
 
 class Source:
@@ -152,16 +165,15 @@ class Source:
         info = self._document()
         if info is not None and info.get("type") == "service_account":
             return _service_account(info)
-        with warnings.catch_warnings():
-            # It warns of files from strangers; these come from the operator.
-            warnings.simplefilter("ignore")
-            # With scopes it would ask yet another service for the project's name.
-            if info is None:
-                found, _ = auth.default(request=request)
-            else:
-                found, _ = auth.load_credentials_from_dict(
-                    info, quota_project_id=info.get("quota_project_id"), request=request
-                )
+        # Not `catch_warnings`: it would silence, and then reset, those of all other threads.
+        warnings.filterwarnings("ignore", module=_GENERIC_LOAD)
+        # With scopes it would ask yet another service for the project's name.
+        if info is None:
+            found, _ = auth.default(request=request)
+        else:
+            found, _ = auth.load_credentials_from_dict(
+                info, quota_project_id=info.get("quota_project_id"), request=request
+            )
         return _library("auth.credentials").with_scopes_if_required(found, list(SCOPES))
 
     def _document(self) -> Any:
@@ -172,12 +184,12 @@ class Source:
         return json.loads(Path(path).read_text("utf-8")) if path else None
 
     def _failed(self, error: Exception, *, unreached: bool) -> GatewayError:
-        # The operator has to know why; only the first argument is a sentence without a body.
-        why = error.args[0] if error.args and isinstance(error.args[0], str) else ""
-        line = "".join(c if c.isprintable() else " " for c in why[:200])
+        # The operator has to know why. The further arguments are whole answers.
+        why = str(error if isinstance(error, OSError) else (*error.args, "")[0])
         if isinstance(error, ValueError):
-            line = "the credentials cannot be read"
-        log.warning("account %s: no token: %s: %s", self._account, type(error).__name__, line)
+            why = "the credentials cannot be read"
+        line = "".join(c if c.isprintable() else " " for c in _OPAQUE.sub("***", why[:4096]))
+        log.warning("account %s: no token: %s: %s", self._account, type(error).__name__, line[:200])
         if unreached:
             return UpstreamUnreachable("Google's token service could not be reached.")
         return UpstreamAuth("Google gives no token to this account's credentials.")
