@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
 
+from retouch.http.protocol import PIECE_BYTES
 from tests.fakes.multipart_form import encode, file, text
 from tests.fakes.pictures import picture
 from tests.fakes.raw_http import exchange, head, read_reply
@@ -102,6 +104,28 @@ def test_two_requests_in_one_write(opened: Door) -> None:
     with socket.create_connection(opened.address, 10) as connection:
         connection.sendall(one + many(3) + one)
         assert [read_one(connection) for _ in range(3)] == [200, 200, 200]
+
+
+@pytest.mark.parametrize("size", [100_000, PIECE_BYTES, 3 * PIECE_BYTES + 5])
+def test_requests_behind_a_large_body(opened: Door, size: int) -> None:
+    """The body goes around the parser; what follows it must not."""
+    data = picture(8, 8).ljust(size, b"\0")
+    body, kind = encode(text("model", "acc/plain"), text("prompt", "one"), file("image", data))
+    headers = {"Content-Type": kind, "Content-Length": str(len(body))}
+    one = head("/v1/images/edits", headers) + body
+    refused = head("/v1/images/edits", headers | {"Content-Type": "text/plain"}) + body
+    with socket.create_connection(opened.address, 10) as connection:
+        writing = threading.Thread(target=connection.sendall, args=(2 * (one + many(3)),))
+        writing.start()
+        assert [read_one(connection) for _ in range(4)] == [200] * 4
+        writing.join()
+    assert [edit.images[0].blob.size for edit in opened.studio.edits[-2:]] == [size] * 2  # type: ignore[union-attr]
+    with socket.create_connection(opened.address, 10) as connection:
+        # The answer comes before the body; the connection can be used all the same.
+        writing = threading.Thread(target=connection.sendall, args=(refused + many(3),))
+        writing.start()
+        assert [read_one(connection) for _ in range(2)] == [415, 200]
+        writing.join()
 
 
 def read_one(connection: socket.socket) -> int:

@@ -1,26 +1,26 @@
 """uvicorn's httptools protocol, made fit for large bodies and for one error shape.
 
-Three differences. What is not HTTP is refused in OpenAI's shape, like everything else. And a
-body is handed on in the pieces in which it was read: uvicorn appends every piece to one
-array, copies the array for the application and stops reading at 64 KiB, which costs three
-copies and two system calls for each piece of an upload. And once the head of a request with
-a Content-Length was parsed, the rest of its body does not pass through the parser, which would
-copy it once more.
+Three differences. What is not HTTP is refused in OpenAI's shape, like everything else. Once the
+head of a request with a Content-Length was parsed, the rest of its body goes around the parser,
+from the socket into large pieces: the parser would copy it, and uvicorn would append it to one
+array and copy that for the application. And while a piece waits for the application, nothing
+more is read, so that no two pieces have to be joined.
 """
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
-from typing import Any
 
 import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from retouch._direct import Borrower, Filling
 from retouch.errors import GatewayError, HeadersTooLarge, InvalidRequest
 
-#: Unread bytes of one body at which the socket is left alone until they are taken.
-HIGH_WATER = 1024 * 1024
+#: A body of known length comes in pieces of this size.
+PIECE_BYTES = 1024 * 1024
 #: Above these a request head is refused with 431 (limits of common load balancers).
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32 * 1024
@@ -29,10 +29,8 @@ MAX_HEADER_BYTES = 32 * 1024
 class GatewayProtocol(HttpToolsProtocol):
     """One connection. Only hooks that uvicorn's own subclasses use are overridden."""
 
-    #: Bytes of a body of known length that are still to come, and whether they go around the
-    #: parser.
+    #: Bytes of a body of known length that are still to come.
     _left = 0
-    _beside = False
 
     def on_message_begin(self) -> None:
         """A new request: count its head afresh."""
@@ -62,15 +60,10 @@ class GatewayProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the socket. The rest of a body of known length goes around the parser."""
-        if self._beside and data:
-            data = self._body_received(data)
-            if not data:
-                return
+        """Bytes from the socket, but for the rest of a body of known length."""
         super().data_received(data)
-        # The parser has judged the head and seen the beginning of the body; what follows has
-        # nothing to be parsed, and it would only copy it.
-        self._beside = self._left > 0 and not self.transport.is_closing()
+        if self._left and not self.transport.is_closing():
+            _Rest(self.transport, self, self._left)
 
     def eof_received(self) -> None:
         """The client closed its side: it has left.
@@ -81,32 +74,31 @@ class GatewayProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.transport.abort()
 
-    def _body_received(self, data: bytes) -> bytes:
-        """Take what belongs to the body; returns what follows it."""
-        self._unset_keepalive_if_required()
-        mine = data if len(data) <= self._left else data[: self._left]
-        self.on_body(mine)
-        if self._left:
-            return b""
-        # The parser still waits for this body, so the next request gets a fresh one.
-        self._beside = False
-        self.parser = httptools.HttpRequestParser(self)
-        super().on_message_complete()
-        return data[len(mine) :]
-
     def on_body(self, body: bytes) -> None:
         """A piece of the body, kept as it is."""
         cycle = self.cycle
-        self._left -= len(body)
+        self._left = max(0, self._left - len(body))
         if cycle.response_complete:
+            # Nobody will take it, and nobody else would read on.
+            self.flow.resume_reading()
             return
-        pieces: Any = cycle.body
-        if not isinstance(pieces, _Pieces):
-            pieces = cycle.body = _Pieces()  # type: ignore[assignment]
-        pieces.append(body)
-        if len(pieces) > HIGH_WATER:
-            self.flow.pause_reading()
+        if not cycle.body:
+            cycle.body = body  # type: ignore[assignment]  # the application gets bytes of it
+        else:
+            cycle.body = bytearray(cycle.body)
+            cycle.body += body
+        # Until it is taken; ``receive`` reads on.
+        self.flow.pause_reading()
         cycle.message_event.set()
+
+    def on_rest(self, body: bytes) -> None:
+        """A piece of the body that did not pass through the parser."""
+        self._unset_keepalive_if_required()
+        self.on_body(body)
+        if not self._left:
+            # The parser still waits for this body, so the next request gets a fresh one.
+            self.parser = httptools.HttpRequestParser(self)
+            super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser could not read, and close."""
@@ -122,21 +114,35 @@ class GatewayProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-class _Pieces:
-    """Takes the place of uvicorn's ``bytearray``: grows by reference, joined only if need be."""
+class _Rest(Borrower):
+    """Has the connection for the rest of a body, and hands it on piece by piece."""
 
-    __slots__ = ("_pieces", "_size")
+    def __init__(self, transport: asyncio.Transport, owner: GatewayProtocol, left: int) -> None:
+        super().__init__(transport, owner)
+        self._protocol = owner
+        self._left = left
+        self._loop = asyncio.get_running_loop()
+        self._filling: Filling | None = None
 
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._size = 0
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go."""
+        if self._filling is None:
+            self._filling = Filling(min(self._left, PIECE_BYTES))
+        return self._filling.room()
 
-    def append(self, piece: bytes) -> None:
-        self._pieces.append(piece)
-        self._size += len(piece)
+    def buffer_updated(self, nbytes: int) -> None:
+        """They are there."""
+        filling = self._filling
+        assert filling is not None  # noqa: S101  the buffer was asked for
+        filling.filled += nbytes
+        self._left -= nbytes
+        if filling.filled == filling.size:
+            self._filling = None
+            # The transport holds the buffer as long as this callback runs.
+            self._protocol.flow.pause_reading()
+            self._loop.call_soon(self._hand_on, filling)
 
-    def __len__(self) -> int:
-        return self._size
-
-    def __bytes__(self) -> bytes:
-        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+    def _hand_on(self, filling: Filling) -> None:
+        if not self._left:
+            self.give_back()
+        self._protocol.on_rest(filling.taken())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from retouch._filling import Filling
+from retouch._direct import Borrower, Filling
 from retouch.errors import UpstreamError, UpstreamTimeout
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ async def read_directly(response: aiohttp.ClientResponse, patience: float) -> by
     return filler.taken()
 
 
-class _Filler(asyncio.BufferedProtocol):
-    """Has the transport until the buffer is full; what else happens to it is passed on."""
+class _Filler(Borrower):
+    """Has the transport until the buffer is full."""
 
     def __init__(
         self, response: aiohttp.ClientResponse, begun: bytes, size: int, patience: float
@@ -65,19 +65,18 @@ class _Filler(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self.done: asyncio.Future[None] = self._loop.create_future()
         self._content = response.content
-        self._owner: ResponseHandler = connection.protocol
-        self._transport: asyncio.Transport = connection.transport
+        self._handler: ResponseHandler = connection.protocol
         # Room for one more byte than there may be shows whether there is more.
         self._filling = Filling(size + 1)
         self._filling.room()[: len(begun)] = begun
         self._filling.filled = len(begun)
         # Its own timer would not see these bytes.
-        self._owner.read_timeout = None
-        self._owner.start_timeout()
+        self._handler.read_timeout = None
+        self._handler.start_timeout()
         self._patience = patience
         self._heard = self._loop.time()
         self._timer = self._loop.call_later(patience, self._look)
-        self._transport.set_protocol(self)
+        super().__init__(connection.transport, connection.protocol)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go."""
@@ -89,11 +88,11 @@ class _Filler(asyncio.BufferedProtocol):
         self._filling.filled += nbytes
         if self._filling.filled < self._filling.size - 1:
             return
-        self._transport.set_protocol(self._owner)
+        self.give_back()
         if self._filling.filled == self._filling.size:
             # Whatever follows, it must not be taken for the answer to the next request.
             self._filling.filled -= 1
-            self._owner.force_close()
+            self._handler.force_close()
         if not self.done.done():
             self.done.set_result(None)
         self._content.feed_eof()
@@ -104,21 +103,9 @@ class _Filler(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection broke."""
-        self._owner.connection_lost(exc)
+        super().connection_lost(exc)
         if not self.done.done():
             self.done.set_exception(UpstreamError())
-
-    def eof_received(self) -> None:
-        """The provider closed its side."""
-        self._owner.eof_received()
-
-    def pause_writing(self) -> None:
-        """The request is still being sent, faster than it is taken."""
-        self._owner.pause_writing()
-
-    def resume_writing(self) -> None:
-        """It goes on."""
-        self._owner.resume_writing()
 
     def stop(self) -> None:
         """Forget the timer."""

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from retouch._filling import Filling
+from retouch._direct import Filling
 
 MIB = 1024 * 1024
 

@@ -1,0 +1,75 @@
+"""Read from a transport straight into place, without a copy on the way.
+
+Works on asyncio's own loop and on uvloop, with and without TLS: ``set_protocol`` and
+``BufferedProtocol`` are all that it needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+
+class Filling:
+    """A ``bytes`` object while it is being filled.
+
+    ``BytesIO`` is the one type that lends a buffer to be written to and gives it away as
+    ``bytes`` afterwards without copying it.
+
+    :param size: the most that it can hold.
+    """
+
+    __slots__ = ("_file", "_view", "filled", "size")
+
+    def __init__(self, size: int) -> None:
+        self._file = io.BytesIO()
+        self._file.seek(size - 1)
+        self._file.write(b"\0")
+        self._view = self._file.getbuffer()
+        self.filled = 0
+        self.size = size
+
+    def room(self) -> memoryview:
+        """Where the next bytes go; ``filled`` is to be raised by as many."""
+        return self._view[self.filled :]
+
+    def taken(self) -> bytes:
+        """What came; to be called once, and not while anybody holds ``room()``.
+
+        :raises BufferError: when somebody does.
+        """
+        self._view.release()
+        self._file.truncate(self.filled)
+        return self._file.getvalue()
+
+
+class Borrower(asyncio.BufferedProtocol):
+    """Has the transport of another protocol for a while, to read into buffers of its own.
+
+    What else happens to the transport meanwhile is passed on to its owner.
+    """
+
+    def __init__(self, transport: asyncio.Transport, owner: asyncio.Protocol) -> None:
+        self._transport = transport
+        self._owner = owner
+        transport.set_protocol(self)
+
+    def give_back(self) -> None:
+        """The next byte is the owner's again."""
+        self._transport.set_protocol(self._owner)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is closed or broken."""
+        self._owner.connection_lost(exc)
+
+    def eof_received(self) -> bool | None:
+        """The other side will send nothing more."""
+        return self._owner.eof_received()
+
+    def pause_writing(self) -> None:
+        """What is written is not taken fast enough."""
+        self._owner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It is taken again."""
+        self._owner.resume_writing()
