@@ -16,8 +16,9 @@ MIB = 1024 * 1024
 def test_what_was_written_comes_out(size: int, missing: int) -> None:
     data = bytes(number % 251 for number in range(size - missing))
     filling = Filling(size)
-    for start in range(0, len(data), max(size // 3, 1)):
-        piece = data[start : start + max(size // 3, 1)]
+    filling.put(data[: size // 3])
+    while filling.filled < len(data):
+        piece = data[filling.filled :][: len(filling.room())]
         filling.room()[: len(piece)] = piece
         filling.filled += len(piece)
     assert len(filling.room()) == missing

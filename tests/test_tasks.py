@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import weakref
 
 import pytest
 
-from retouch._tasks import cancel, spawn
+from retouch._tasks import cancel, in_thread, spawn
 
 
 async def test_a_task_is_kept_until_it_ends() -> None:
@@ -86,3 +87,34 @@ async def test_an_error_while_cleaning_up_is_not_raised_here() -> None:
     await started.wait()
     await cancel(task)
     assert isinstance(task.exception(), ValueError)
+
+
+async def test_work_in_a_thread() -> None:
+    assert await in_thread(threading.current_thread) is not threading.current_thread()
+
+    def failing() -> None:
+        raise OSError(28, "no space")
+
+    with pytest.raises(OSError, match="no space"):
+        await in_thread(failing)
+
+
+async def test_cancelled_work_in_a_thread_is_waited_for() -> None:
+    """What it uses is closed afterwards."""
+    begun, go_on = threading.Event(), threading.Event()
+    ended = []
+
+    def work() -> None:
+        begun.set()
+        go_on.wait(10)
+        ended.append(True)
+
+    task = spawn(in_thread(work))
+    await asyncio.to_thread(begun.wait, 10)
+    task.cancel()
+    await asyncio.sleep(0.01)
+    assert not task.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == [True]

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from retouch.errors import InvalidImage, InvalidRequest, RequestTooLarge
+from retouch.http import intake_multipart
 from retouch.http.intake_multipart import MAX_FILE_BYTES, MAX_PARTS
+from retouch.media.blob import BlobWriter, budget
 from retouch.types import Picture
 from tests.fakes.multipart_form import BOUNDARY, Part, encode, file, text
 from tests.fakes.pictures import mask, picture
@@ -338,3 +342,29 @@ async def test_markup() -> None:
     got = await edit(file("image", PNG), file("markup", mask(8, 8)))
     assert got.submission.markup is not None
     assert got.submission.markup.alpha
+
+
+async def test_of_a_large_form_only_the_beginning_is_written_on_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Writing may have to wait for the disk, and then everybody would."""
+    monkeypatch.setattr(budget, "limit", 0)
+    monkeypatch.setattr(intake_multipart, "UNHURRIED_BYTES", 1_000_000)
+    threads = []
+    flush = BlobWriter.flush
+
+    def noting(writer: BlobWriter) -> None:
+        if writer.pending:
+            threads.append((threading.current_thread() is threading.main_thread(), writer.pending))
+        flush(writer)
+
+    monkeypatch.setattr(BlobWriter, "flush", noting)
+    large = [PNG.ljust(1_200_000, b"a"), JPEG.ljust(700_000, b"b") + b"\xff\xd9"]
+    body = form(text("prompt", "x"), file("image", large[0]), file("image", large[1]))
+    pieces = [body[start : start + 300_000] for start in range(0, len(body), 300_000)]
+    assert (await read(pieces, TYPE)).images == large
+    on_loop = [size for here, size in threads if here]
+    # The last piece of a file is written as it ends.
+    assert sum(on_loop) < 1_000_000 + 2 * 300_000
+    assert sum(size for _, size in threads) == sum(map(len, large))
+    assert len(on_loop) < len(threads)

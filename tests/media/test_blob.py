@@ -8,6 +8,7 @@ import os
 import random
 import resource
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retouch import Blob
-from retouch.media.blob import CHUNK_SIZE, SPOOL_THRESHOLD, BlobWriter, Budget, Spool, budget
+from retouch.media.blob import (
+    CHUNK_SIZE,
+    SLOW_CLOSE,
+    SPOOL_THRESHOLD,
+    BlobWriter,
+    Budget,
+    Spool,
+    budget,
+)
 
-LARGE = random.Random(7).randbytes(SPOOL_THRESHOLD + 3 * CHUNK_SIZE + 5)
+LARGE = random.Random(7).randbytes(7 * CHUNK_SIZE + 5)
 
 
 def open_files() -> int:
@@ -225,3 +234,29 @@ def test_a_full_disk() -> None:
         assert open_files() == before
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_large_file_is_closed_in_the_background() -> None:
+    before = open_files()
+    blob = written(bytes(SLOW_CLOSE), SLOW_CLOSE // 4)
+    assert open_files() == before + 1
+    blob.close()
+    with pytest.raises(OSError):  # noqa: PT011 - at once, whenever the file is gone
+        blob.read()
+    deadline = time.monotonic() + 10
+    while open_files() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert open_files() == before
+
+
+def test_whoever_appends_says_when_to_write() -> None:
+    before = open_files()
+    writer = BlobWriter()
+    assert not writer.append(LARGE[:SPOOL_THRESHOLD])
+    assert writer.append(LARGE[SPOOL_THRESHOLD:-1])
+    assert writer.pending == len(LARGE) - 1
+    assert open_files() == before
+    writer.flush()
+    assert (writer.pending, open_files()) == (0, before + 1)
+    assert not writer.append(LARGE[-1:])
+    assert writer.finish().read() == LARGE

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from retouch.errors import UpstreamError, UpstreamTimeout
 from retouch.upstream.body import Body
+from retouch.upstream.client import Client
 from retouch.upstream.direct import HEAD_BUFFER, MIN_DIRECT_BYTES
 from tests.upstream.raw_server import Connection, serving
 from tests.upstream.sending import HANG_SECONDS, client, post
@@ -220,3 +221,16 @@ async def test_leaving_an_edit_closes_the_connection() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         await left.wait()
+
+
+async def test_many_answers_at_once() -> None:
+    """They take turns, and each comes whole."""
+
+    async def edit(out: Client, url: str) -> bytes:
+        async with out.edit() as http:
+            return (await http.send(post(url))).body
+
+    async with asyncio.timeout(HANG_SECONDS), serving(answers) as server, client(**LIMITS) as out:
+        bodies = await asyncio.gather(*(edit(out, server.url) for _ in range(12)))
+        assert server.connections == 12
+    assert all(body == BODY for body in bodies)

@@ -9,6 +9,11 @@ from __future__ import annotations
 import asyncio
 import io
 
+from retouch._turns import turns
+
+#: The most that is read at once: large enough for few calls, small enough for the cache.
+READ_BYTES = 256 * 1024
+
 
 class Filling:
     """A ``bytes`` object while it is being filled.
@@ -29,9 +34,14 @@ class Filling:
         self.filled = 0
         self.size = size
 
+    def put(self, data: bytes) -> None:
+        """Bytes that came another way."""
+        self._view[self.filled : self.filled + len(data)] = data
+        self.filled += len(data)
+
     def room(self) -> memoryview:
         """Where the next bytes go; ``filled`` is to be raised by as many."""
-        return self._view[self.filled :]
+        return self._view[self.filled : self.filled + READ_BYTES]
 
     def taken(self) -> bytes:
         """What came; to be called once, and not while anybody holds ``room()``.
@@ -53,6 +63,18 @@ class Borrower(asyncio.BufferedProtocol):
         self._transport = transport
         self._owner = owner
         transport.set_protocol(self)
+
+    def has_read(self, size: int) -> None:
+        """So many bytes were read, and more are wanted, in this turn of the loop or later."""
+        mine = turns()
+        mine.spend(size)
+        if mine.over:
+            self._transport.pause_reading()
+            mine.later(READ_BYTES, self._read_on)
+
+    def _read_on(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def give_back(self) -> None:
         """The next byte is the owner's again."""

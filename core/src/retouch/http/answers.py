@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from starlette.types import Send
 
+from retouch._turns import turn
 from retouch.errors import GatewayError
 from retouch.media.blob import Blob
 from retouch.pipeline import Prepared
@@ -15,6 +16,8 @@ from retouch.splitting import Outcome
 from retouch.types import ImageData
 from retouch.upstream.body import Base64, Body, JsonText, json_body
 
+#: The most that is sent in one turn of the event loop for one answer.
+SEND_BYTES = 1024 * 1024
 #: Response headers that the gateway adds to an edit's answer.
 DROPPED_HEADER, PARTIAL_HEADER = "x-retouch-dropped", "x-retouch-partial"
 
@@ -47,7 +50,12 @@ async def send_body(
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in merged.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     for piece in body.chunks():
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        for start in range(0, len(piece), SEND_BYTES):
+            part = (
+                piece if len(piece) <= SEND_BYTES else memoryview(piece)[start : start + SEND_BYTES]
+            )
+            await turn(len(part))
+            await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
 

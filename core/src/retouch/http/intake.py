@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import multipart
 from starlette.types import Receive, Scope
 
+from retouch._turns import turn
 from retouch.config import LimitsConfig
 from retouch.errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
 from retouch.http import intake_json, intake_multipart
@@ -76,6 +77,7 @@ async def _chunks(receive: Receive, length: int | None, limit: int) -> AsyncIter
         if size > limit:
             raise _too_large(limit)
         if chunk:
+            await turn(len(chunk))
             yield chunk
     if length is not None and size != length:
         raise InvalidRequest("The body is not as long as its Content-Length says.")

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import multipart
 
+from retouch._tasks import in_thread
 from retouch.errors import InvalidRequest, RequestTooLarge
 from retouch.http.fields import FormFields
 from retouch.media.blob import BlobWriter, Spool
@@ -27,6 +28,10 @@ MAX_NAME_CHARS = 128
 MAX_FIELD_BYTES = 128 * 1024
 #: OpenAI's limit is "less than 50 MB" a picture.
 MAX_FILE_BYTES = 50 * 1024 * 1024
+
+#: What a form writes to the disk beyond this is written in a worker thread: now and then a
+#: large upload has to wait for the disk, up to 60 ms at a time.
+UNHURRIED_BYTES = 32 * 1024 * 1024
 
 _IMAGE_NAME = re.compile(r"(?:image|images)(?:\[([0-9]{0,2})\])?")
 _PICTURE_FIELDS = frozenset({"image", "images", "mask", "markup"})
@@ -66,6 +71,8 @@ async def read(
             async for chunk in chunks:
                 for event in parser.parse(chunk):
                     form.feed(event)
+                    if form.due is not None:
+                        await form.flush()
     except multipart.ParserLimitReached as error:
         raise form.limit_error() from error
     except multipart.MultipartError as error:
@@ -123,6 +130,9 @@ class _Form:
         self._images: list[tuple[int, Picture]] = []
         self._single: dict[str, Picture] = {}
         self._part: _Text | _File | None = None
+        self._written = 0
+        #: A file that is to be flushed before more is fed.
+        self.due: BlobWriter | None = None
 
     def feed(self, event: multipart.MultipartSegment | bytes | None) -> None:
         """One event of the parser: the head of a part, a piece of it, or its end."""
@@ -135,7 +145,8 @@ class _Form:
             self._part = None
             self._end(part)
         elif isinstance(part, _File):
-            part.writer.write(event)
+            if part.writer.append(event):
+                self.due = part.writer
             part.inspection.feed(event)
         else:
             part.text += event
@@ -145,6 +156,16 @@ class _Form:
                     param=part.name,
                     code="string_above_max_length",
                 )
+
+    async def flush(self) -> None:
+        """Write to the disk what is due."""
+        writer, self.due = self.due, None
+        assert writer is not None  # noqa: S101  the caller has looked
+        self._written += writer.pending
+        if self._written <= UNHURRIED_BYTES:
+            writer.flush()
+        else:
+            await in_thread(writer.flush)
 
     def submission(self) -> Submission:
         """The complete form; images with indices (``image[0]``) in the order of those."""

@@ -18,9 +18,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from retouch._direct import Borrower, Filling
 from retouch.errors import GatewayError, HeadersTooLarge, InvalidRequest
+from retouch.media.blob import Budget
 
-#: A body of known length comes in pieces of this size.
+#: A body of known length comes in pieces of this size, or of ``SMALL_PIECE_BYTES`` when all
+#: connections together hold more than ``PIECES`` allows.
 PIECE_BYTES = 1024 * 1024
+SMALL_PIECE_BYTES = 128 * 1024
+PIECES = Budget(8 * 1024 * 1024)
 #: Above these a request head is refused with 431 (limits of common load balancers).
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32 * 1024
@@ -123,11 +127,15 @@ class _Rest(Borrower):
         self._left = left
         self._loop = asyncio.get_running_loop()
         self._filling: Filling | None = None
+        #: Whether it counts in ``PIECES``.
+        self._large = False
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go."""
         if self._filling is None:
-            self._filling = Filling(min(self._left, PIECE_BYTES))
+            self._large = PIECES.take(PIECE_BYTES)
+            size = PIECE_BYTES if self._large else SMALL_PIECE_BYTES
+            self._filling = Filling(min(self._left, size))
         return self._filling.room()
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -136,13 +144,26 @@ class _Rest(Borrower):
         assert filling is not None  # noqa: S101  the buffer was asked for
         filling.filled += nbytes
         self._left -= nbytes
-        if filling.filled == filling.size:
+        if filling.filled < filling.size:
+            self.has_read(nbytes)
+        else:
             self._filling = None
             # The transport holds the buffer as long as this callback runs.
             self._protocol.flow.pause_reading()
             self._loop.call_soon(self._hand_on, filling)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client left."""
+        self._release()
+        super().connection_lost(exc)
+
+    def _release(self) -> None:
+        if self._large:
+            self._large = False
+            PIECES.give(PIECE_BYTES)
+
     def _hand_on(self, filling: Filling) -> None:
+        self._release()
         if not self._left:
             self.give_back()
         self._protocol.on_rest(filling.taken())

@@ -12,16 +12,20 @@ import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 MIB = 1024 * 1024
-#: Up to this size a blob is always in memory (Starlette's spool threshold is the same).
-SPOOL_THRESHOLD = MIB
+#: Up to this size a blob is always in memory.
+SPOOL_THRESHOLD = 256 * 1024
 #: Above, it is in memory while all such blobs of the process together stay below this: a file
 #: costs two more copies, but large pictures must not cost memory without bound.
 MEMORY_BUDGET = 16 * MIB
 #: Reads and writes of spooled blobs happen in pieces of this size.
 CHUNK_SIZE = 256 * 1024
+#: Closing a nameless file from this size on would hold up the event loop: 49 MB take 3 ms, and
+#: many edits may end at the same time.
+SLOW_CLOSE = 2 * MIB
 #: Writes below this many bytes are collected.
 SMALL_WRITE = 4096
 
@@ -135,7 +139,7 @@ class Blob:
         self._pieces, self._starts = (), [0]
         budget.give(granted)
         if fd >= 0:
-            os.close(fd)
+            _free(fd, self.size)
 
     def __len__(self) -> int:
         return self.size
@@ -153,29 +157,44 @@ class Blob:
 class BlobWriter:
     """Collects bytes into one ``Blob``; a file is opened only when memory may not be used."""
 
-    __slots__ = ("_fd", "_granted", "_pending", "_pieces", "size")
+    __slots__ = ("_fd", "_granted", "_pieces", "pending", "size")
 
     def __init__(self) -> None:
         self._pieces: list[bytes | bytearray] = []
-        self._pending = 0
+        self.pending = 0
         self._granted = 0
         self._fd = -1
         self.size = 0
 
     def write(self, data: bytes) -> None:
         """Append ``data``. Raises ``OSError`` when the disk is full."""
+        if self.append(data):
+            self.flush()
+
+    def append(self, data: bytes) -> bool:
+        """Append ``data`` for now; whether it is time to ``flush``."""
         if len(data) < SMALL_WRITE and self._pieces and isinstance(self._pieces[-1], bytearray):
             self._pieces[-1] += data
         else:
             # A small piece costs more as an object than as bytes, so small ones are joined.
             self._pieces.append(bytearray(data) if len(data) < SMALL_WRITE else data)
-        self._pending += len(data)
+        self.pending += len(data)
         self.size += len(data)
         if self._fd >= 0:
-            if self._pending >= CHUNK_SIZE:
-                self._flush()
-        elif self.size > SPOOL_THRESHOLD and not self._may_stay(len(data)):
-            self._flush()
+            return self.pending >= CHUNK_SIZE
+        return self.size > SPOOL_THRESHOLD and not self._may_stay(len(data))
+
+    def flush(self) -> None:
+        """Write to the file what was appended. Raises ``OSError`` when the disk is full."""
+        if self._fd < 0:
+            self._fd = _open_unlinked()
+        for piece in self._pieces:
+            data = memoryview(piece)
+            while data:
+                data = data[os.write(self._fd, data) :]
+        self._pieces.clear()
+        self.pending = 0
+        self._give_back()
 
     def finish(self) -> Blob:
         """The blob of everything written so far; the writer must not be used again."""
@@ -184,7 +203,7 @@ class BlobWriter:
             self._pieces.clear()
             granted, self._granted = self._granted, 0
             return Blob._of_pieces(pieces, granted)
-        self._flush()
+        self.flush()
         fd, self._fd = self._fd, -1
         return Blob._of_file(fd, self.size)
 
@@ -194,7 +213,7 @@ class BlobWriter:
         self._give_back()
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            os.close(fd)
+            _free(fd, self.size)
 
     def __del__(self, _close: Callable[[int], None] = os.close) -> None:
         self._give_back()
@@ -212,17 +231,6 @@ class BlobWriter:
     def _give_back(self) -> None:
         granted, self._granted = self._granted, 0
         budget.give(granted)
-
-    def _flush(self) -> None:
-        if self._fd < 0:
-            self._fd = _open_unlinked()
-        for piece in self._pieces:
-            data = memoryview(piece)
-            while data:
-                data = data[os.write(self._fd, data) :]
-        self._pieces.clear()
-        self._pending = 0
-        self._give_back()
 
 
 class Spool:
@@ -259,6 +267,18 @@ class Spool:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _free(fd: int, size: int) -> None:
+    """Close a file of this size, which gives back its pages."""
+    if size < SLOW_CLOSE:
+        os.close(fd)
+    else:
+        _closer.submit(os.close, fd)
+
+
+#: Closes large files; its thread starts with the first one.
+_closer = ThreadPoolExecutor(1, "retouch-close")
 
 
 def _open_unlinked() -> int:

@@ -6,10 +6,10 @@ from collections.abc import Generator
 
 import msgspec
 
-from retouch.media.blob import SPOOL_THRESHOLD, Blob
+from retouch.media.blob import MIB, Blob
 
-#: A blob in memory is at most this large, so its window is the blob's own bytes, not a copy.
-_WINDOW = SPOOL_THRESHOLD
+#: What is searched at once.
+_WINDOW = MIB
 #: No provider takes more, and WebP cannot hold more.
 MAX_SIDE = 16_384
 MAX_PIXELS = 100_000_000

@@ -14,6 +14,7 @@ from types import TracebackType
 import aiohttp
 import yarl
 
+from retouch._turns import STEP_BYTES, turn
 from retouch.config import LimitsConfig
 from retouch.errors import (
     UpstreamError,
@@ -130,6 +131,8 @@ class EditHttp:
         cap = self._limits.max_response_bytes if response.status < 300 else MAX_ERROR_BYTES
         body = await _read(response, cap, self._limits.read_timeout)
         response.release()
+        # What comes next is done without a pause: finding, checking and wrapping the pictures.
+        await turn(STEP_BYTES + len(body))
         return UpstreamResponse(status=response.status, headers=headers, body=body)
 
     async def __aenter__(self) -> EditHttp:
@@ -156,6 +159,7 @@ class _Payload(aiohttp.Payload):
 
     async def write(self, writer: aiohttp.abc.AbstractStreamWriter) -> None:
         for piece in self._body.chunks():
+            await turn(len(piece))
             await writer.write(piece)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:

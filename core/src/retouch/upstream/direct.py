@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from retouch._direct import Borrower, Filling
+from retouch._turns import turn
 from retouch.errors import UpstreamError, UpstreamTimeout
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ async def read_directly(response: aiohttp.ClientResponse, patience: float) -> by
     :raises aiohttp.ClientError: when it broke before.
     """
     size, connection = response.content_length, response.connection
+    # Many answers may begin at the same time, and all want their room.
+    await turn(size or 0)
     # What the parser held back comes when what it gave was read.
     begun = b"".join(iter(response.content.read_nowait, b""))
     if response.content.is_eof() or size is None or connection is None:
@@ -68,8 +71,7 @@ class _Filler(Borrower):
         self._handler: ResponseHandler = connection.protocol
         # Room for one more byte than there may be shows whether there is more.
         self._filling = Filling(size + 1)
-        self._filling.room()[: len(begun)] = begun
-        self._filling.filled = len(begun)
+        self._filling.put(begun)
         # Its own timer would not see these bytes.
         self._handler.read_timeout = None
         self._handler.start_timeout()
@@ -87,6 +89,7 @@ class _Filler(Borrower):
         self._heard = self._loop.time()
         self._filling.filled += nbytes
         if self._filling.filled < self._filling.size - 1:
+            self.has_read(nbytes)
             return
         self.give_back()
         if self._filling.filled == self._filling.size:
