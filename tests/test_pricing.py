@@ -62,3 +62,9 @@ def test_a_price_per_picture() -> None:
     assert Price(per_image=0.04).of_images(3) == 0.12
     assert Price(per_image=0.1).of_images(3) == 0.3
     assert PRICE.of_images(1) is None
+
+
+def test_megapixels_are_priced_as_they_were_counted() -> None:
+    # 0.39 taken and 1 made, at 5 cents each: 1.39 * 0.05.
+    assert Price(per_megapixel=0.05).of_megapixels(1.39) == 0.0695
+    assert Price(per_image=0.05).of_megapixels(1.39) is None

@@ -28,13 +28,14 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """US dollars: per million tokens by kind, or per returned picture."""
+    """US dollars: per million tokens by kind, per returned picture, or per megapixel."""
 
     text_in: float | None = None
     image_in: float | None = None
     image_out: float | None = None
     text_out: float | None = None
     per_image: float | None = None
+    per_megapixel: float | None = None
 
     def of_usage(self, usage: Usage | None) -> float | None:
         """The cost of one answer, text and picture tokens priced apart.
@@ -61,3 +62,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def of_images(self, count: int) -> float | None:
         """The cost of ``count`` returned pictures; ``None`` without a price per picture."""
         return None if self.per_image is None else round(self.per_image * count, 10)
+
+    def of_megapixels(self, count: float) -> float | None:
+        """The cost of ``count`` megapixels by the provider's count; ``None`` without a price."""
+        return None if self.per_megapixel is None else round(self.per_megapixel * count, 10)

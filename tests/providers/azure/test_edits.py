@@ -18,7 +18,7 @@ from tests.fakes.multipart_form import encode, file, text
 from tests.fakes.openai_upstream import USAGE
 from tests.fakes.pictures import mask, opened, picture
 from tests.fakes.raw_http import post
-from tests.fakes.replies import Events, Redirect
+from tests.fakes.replies import Answer, Events, Redirect
 from tests.providers.azure_accounts import account
 
 PNG, JPEG, WEBP = picture(), picture(format="JPEG"), picture(format="WEBP", lossless=True)
@@ -176,6 +176,15 @@ def test_a_stream(client: openai.OpenAI, azure: AzureUpstream) -> None:
     assert azure.only().fields["stream"] == "true"
 
 
+def test_a_price_per_megapixel(client: openai.OpenAI, azure: AzureUpstream) -> None:
+    made = {"data": [{"b64_json": base64.b64encode(PNG).decode()}]}
+    azure.script(Answer({**made, "request_meta": {"input_mp": 0.39, "output_mp": 1.0}}))
+    # (0.39 + 1) * 0.05
+    assert edit(client, "az/FLUX.2-flex").cost == pytest.approx(0.0695)
+    azure.script(Answer({**made, "request_meta": {"output_mp": "many"}}))
+    assert edit(client, "az/FLUX.2-flex").cost is None
+
+
 def test_a_price_per_picture(client: openai.OpenAI, azure: AzureUpstream) -> None:
     assert edit(client, "az/flat", n=2).cost == pytest.approx(0.1)
     events = list(edit(client, "az/flat", stream=True, partial_images=1))
@@ -193,12 +202,33 @@ def test_what_nobody_described_is_sent_as_it_is(
     assert (fields["output_format"], fields["output_compression"]) == ("webp", "50")
 
 
+def said(error: openai.APIError) -> dict[str, Any]:
+    """The error object as it was sent."""
+    assert isinstance(error.body, dict)
+    return error.body
+
+
 def test_a_stream_that_fails_in_the_middle(client: openai.OpenAI, azure: AzureUpstream) -> None:
     inside = {"code": "content_filter", "message": "filtered", "type": None, "param": None}
-    azure.script(Events([{"type": "error", "error": inside}]))
+    results = {"violence": {"filtered": True, "severity": "high"}}
+    inner = {"code": "ResponsibleAIPolicyViolation", "content_filter_results": results}
+    partial = {"type": "image_edit.partial_image", "b64_json": "aGk=", "partial_image_index": 0}
+    failed = {"type": "error", "error": {**inside, "inner_error": inner}}
+    azure.script(Events([partial, failed]))
     with pytest.raises(openai.APIError) as caught:
         list(edit(client, stream=True))
     assert caught.value.code == "content_filter"
+    assert said(caught.value)["content_filter_results"] == results
+    # As the first event it is a refusal like any other.
+    azure.script(Events([failed]))
+    with pytest.raises(openai.BadRequestError) as refused:
+        list(edit(client, stream=True))
+    assert said(refused.value)["content_filter_results"] == results
+    assert refused.value.response.headers["x-should-retry"] == "false"
+    azure.script(Events([{"type": "error", "error": {"code": "ServerError", "message": "No."}}]))
+    with pytest.raises(openai.InternalServerError) as broken:
+        list(edit(client, stream=True))
+    assert broken.value.code == "ServerError"
 
 
 def test_flux_2(client: openai.OpenAI, azure: AzureUpstream) -> None:

@@ -5,12 +5,18 @@ Source of every rule: OpenAI's SDK types and API reference as of November 2026.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from retouch.errors import UpstreamError, UpstreamInvalid, UpstreamRefused, from_upstream
+from retouch.errors import (
+    ContentRejected,
+    GatewayError,
+    UpstreamError,
+    UpstreamInvalid,
+    from_upstream,
+)
 from retouch.pricing import Price, Usage
 from retouch.types import (
     EditedImage,
@@ -132,14 +138,29 @@ def read_result(response: UpstreamResponse, price: Price | None) -> EditResult:
 
 class _Event(msgspec.Struct):
     type: str = ""
+    b64_json: str | None = None
+    url: str | None = None
     usage: msgspec.Raw = _NULL
     error: dict[str, Any] | None = None
 
 
-async def read_events(response: UpstreamResponse, price: Price | None) -> AsyncIterator[EditEvent]:
+def event_failure(answer: UpstreamResponse) -> GatewayError:
+    """The error for an error event, said as an answer with status 500 and OpenAI's envelope."""
+    found = from_upstream(answer)
+    if found.code != ContentRejected.code:
+        return found
+    return ContentRejected(found.message, param=found.param, details=found.details)
+
+
+async def read_events(
+    response: UpstreamResponse,
+    price: Price | None,
+    failure: Callable[[UpstreamResponse], GatewayError] = event_failure,
+) -> AsyncIterator[EditEvent]:
     """The events of a streamed edit, as they arrive and as they are.
 
-    :raises UpstreamError: for an error event, and for a stream without a completed event.
+    :param failure: of a provider with refusals of its own; see ``event_failure``.
+    :raises GatewayError: for an error event, and for a stream without a completed event.
     """
     assert response.stream is not None  # noqa: S101  the core hands streams only
     completed = False
@@ -150,24 +171,19 @@ async def read_events(response: UpstreamResponse, price: Price | None) -> AsyncI
         kind = event.type or frame.event
         if event.error is not None or kind == "error":
             # OpenAI nests the error; servers that imitate it may send it flat.
-            flat = _decode(frame.data, dict[str, Any])
-            raise _event_error(event.error or flat, response)
-        completed = completed or kind == COMPLETED
-        cost = _usage(event.usage, price)[1] if kind == COMPLETED else None
+            inside = event.error or _decode(frame.data, dict[str, Any])
+            body = msgspec.json.encode({"error": inside})
+            error = failure(UpstreamResponse(status=500, headers=response.headers, body=body))
+            error.retry = False
+            raise error
+        cost = None
+        if kind == COMPLETED:
+            if not (event.b64_json or event.url):
+                raise UpstreamInvalid("The provider's stream was completed without a picture.")
+            completed, cost = True, _usage(event.usage, price)[1]
         yield EditEvent(type=kind, data=frame.data.replace(b"\n", b" "), cost=cost)
     if not completed:
         raise UpstreamError("The provider's stream ended before the edit was complete.")
-
-
-def _event_error(error: Mapping[str, Any], response: UpstreamResponse) -> UpstreamRefused:
-    shaped = from_upstream(
-        UpstreamResponse(
-            status=500, headers=response.headers, body=msgspec.json.encode({"error": error})
-        )
-    )
-    return UpstreamRefused(
-        500, shaped.message, type=shaped.type, code=shaped.code, param=shaped.param, retry=False
-    )
 
 
 def _decode(text: bytes, kind: type[Any]) -> Any:

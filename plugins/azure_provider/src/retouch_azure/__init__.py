@@ -27,6 +27,7 @@ from retouch import (
     openai_wire,
 )
 from retouch_azure import answers
+from retouch_azure.failures import event_failure
 from retouch_azure.families import OPENAI, check_options, family_of
 from retouch_azure.settings import Entra, Options, Settings
 
@@ -140,7 +141,7 @@ async def translate_stream(
 ) -> AsyncIterator[EditEvent]:
     """OpenAI's events, as they arrive."""
     price = answers.price_of(account.model(edit))
-    async for event in openai_wire.read_events(response, price):
+    async for event in openai_wire.read_events(response, price, event_failure):
         yield answers.priced_event(event, price)
 
 

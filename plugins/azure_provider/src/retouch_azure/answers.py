@@ -17,6 +17,7 @@ from retouch import (
     UpstreamInvalid,
     UpstreamResponse,
     Usage,
+    cut,
     openai_wire,
 )
 from retouch_azure.failures import failure, names_an_error, sorted_out
@@ -37,7 +38,7 @@ def read(response: UpstreamResponse, edit: EditRequest, account: Account) -> Edi
         result = openai_wire.read_result(response, price_of(model))
     except UpstreamInvalid as error:
         result = _unfiltered(response, price_of(model), error)
-    return result if model is None else _priced(result, model)
+    return result if model is None else _priced(result, model, response)
 
 
 def priced_event(event: EditEvent, price: Price | None) -> EditEvent:
@@ -73,15 +74,35 @@ def _unfiltered(
     return msgspec.structs.replace(result, extra={**result.extra, "errors": errors})
 
 
-def _priced(result: EditResult, model: ModelInfo) -> EditResult:
+def _priced(result: EditResult, model: ModelInfo, response: UpstreamResponse) -> EditResult:
     changes: dict[str, Any] = {}
     if model.family in PNG_FAMILIES and result.output_format is None:
         changes["output_format"] = "png"
     if model.price is not None and model.price.per_image is not None:
         changes["cost"] = model.price.of_images(len(result.images))
+    elif model.price is not None and model.price.per_megapixel is not None:
+        changes["cost"] = _metered_cost(response, model.price)
     elif (tokens := _mai_tokens(result.usage)) is not None:
         changes |= _mai_usage(tokens, model.price)
     return msgspec.structs.replace(result, **changes) if changes else result
+
+
+class _Meter(msgspec.Struct):
+    input_mp: float
+    output_mp: float
+
+
+class _Metered(msgspec.Struct):
+    request_meta: _Meter
+
+
+def _metered_cost(response: UpstreamResponse, price: Price) -> float | None:
+    """The cost by the megapixels that Black Forest Labs' route says it has counted."""
+    try:
+        meter = msgspec.json.decode(cut(response.body, "b64_json").text, type=_Metered).request_meta
+    except msgspec.DecodeError:
+        return None
+    return price.of_megapixels(meter.input_mp + meter.output_mp)
 
 
 class _MaiTokens(msgspec.Struct):

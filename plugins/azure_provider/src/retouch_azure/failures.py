@@ -19,6 +19,7 @@ from retouch import (
     UpstreamError,
     UpstreamResponse,
     errors,
+    openai_wire,
 )
 
 #: Codes of a content filter, in lower case, wherever they stand.
@@ -65,6 +66,17 @@ def failure(response: UpstreamResponse) -> GatewayError:
         message = NO_EDITS_HERE
     said = _with_wait(response, message)
     return errors.from_upstream(msgspec.structs.replace(said, body=_tidied(error, message, code)))
+
+
+def event_failure(answer: UpstreamResponse) -> GatewayError:
+    """The error for an error event, which has no status of its own."""
+    error = _error(answer.body)
+    refusal = failure(msgspec.structs.replace(answer, status=400))
+    if isinstance(refusal, ContentRejected):
+        return refusal
+    message, code = _text(error.get("message")), _name(error.get("code"))
+    tidy = _tidied(error, message, code)
+    return openai_wire.event_failure(msgspec.structs.replace(answer, body=tidy))
 
 
 def names_an_error(response: UpstreamResponse) -> bool:
