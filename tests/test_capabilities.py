@@ -195,6 +195,33 @@ def test_sizes_out_of_bounds(size: str, part: str) -> None:
     assert part in error.message
 
 
+@pytest.mark.parametrize(
+    ("orientation", "sizes"),
+    [(1, ("auto", "12x8")), (3, ("auto", "12x8")), (6, ("auto", "12x8", "8x12"))],
+)
+def test_the_size_that_a_result_has_anyway(orientation: int, sizes: tuple[str, ...]) -> None:
+    wide = msgspec.structs.replace(PNG, width=12, orientation=orientation)
+    can = Capabilities(keeps_size=True, max_images=2)
+    for size in ("auto", "12x8", "8x12", "12X8", "512x512", "012x8", "12x8x1"):
+        if size in sizes:
+            assert check(edit(images=(wide, PNG), size=size), can)[0].size == size
+        else:
+            error = refusal(can, images=(wide, PNG), size=size)
+            assert (error.param, error.code) == ("size", "unsupported_parameter")
+            assert f"as large as the picture, {sizes[-1]}" in error.message
+
+
+def test_the_size_of_a_result_is_unknown_without_the_picture() -> None:
+    can = Capabilities(keeps_size=True, image_urls=True)
+    assert "no choice of size" in refusal(can, images=(URL,), size="8x8").message
+    assert check(edit(images=(URL,), size="auto"), can)[0].size is None
+
+
+def test_sizes_count_more_than_the_pictures_own() -> None:
+    can = Capabilities(keeps_size=True, sizes=("512x512",))
+    assert "512x512" in refusal(can, size="8x8").message
+
+
 def test_a_model_without_sizes() -> None:
     error = refusal(Capabilities(), size="512x512")
     assert "no choice of size" in error.message

@@ -273,3 +273,18 @@ def test_the_wait_until_a_date() -> None:
 
 def test_only_a_refusal_for_load_says_when_to_come_back() -> None:
     assert from_upstream(answer(400, None, retry_after="7")).headers == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "expected"),
+    [
+        (429, None, "rate_limit_error"),
+        (429, "requests", "requests"),
+        (400, None, "invalid_request_error"),
+        (500, None, "server_error"),
+    ],
+)
+def test_the_type_of_a_refusal_that_has_none(status: int, said: str | None, expected: str) -> None:
+    error = from_upstream(answer(status, {"message": "m", "type": said}))
+    assert error.type == expected
+    assert error.to_dict()["error"]["type"] == expected

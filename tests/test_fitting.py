@@ -4,11 +4,13 @@ import base64
 import io
 from typing import Any
 
+import msgspec
 import pytest
 from PIL import Image
 
 from retouch import Capabilities, EditedImage, EditRequest, EditResult
-from retouch.errors import UpstreamInvalid
+from retouch.capabilities import check
+from retouch.errors import InvalidImage, UpstreamInvalid
 from retouch.fitting import base64_text, converts, fit_edit, fit_result
 from retouch.media.blob import Blob
 from retouch.media.pictures import inspect
@@ -158,3 +160,57 @@ async def test_results_that_cannot_be_converted(data: Any) -> None:
 def test_base64_text() -> None:
     for data in (Blob(b"abc"), "YWJj", b"YWJj", memoryview(b"xYWJjx")[1:5]):
         assert base64_text(data) == "YWJj"
+    for bad in (b"YW\xff=", memoryview(b"\xc3\xa9")):
+        with pytest.raises(UpstreamInvalid):
+            base64_text(bad)
+
+
+LARGE = base64.b64encode(bytes(range(256)) * 2_400)  # four pieces of the check
+
+
+@pytest.mark.parametrize("kind", [str, bytes, memoryview])
+async def test_text_that_is_base64_all_through_is_not_touched(kind: Any) -> None:
+    padded = LARGE + base64.b64encode(b"x")
+    for text in (LARGE, padded, padded[:-4] + b"YWI="):
+        given = result(text.decode() if kind is str else kind(text))
+        assert await fit_result(given, edit(), Capabilities()) is given
+
+
+@pytest.mark.parametrize("at", [0, 70, 262_143, 262_144, 400_001, len(LARGE) - 1])
+@pytest.mark.parametrize("bad", [b"\n", b"\x00", b"\xff", b"\xc3", b'"', b"\\", b"-", b" "])
+async def test_text_with_something_else_in_its_middle(at: int, bad: bytes) -> None:
+    """It would stand in the JSON answer as it is, and no client could read that."""
+    text = LARGE[:at] + bad + LARGE[at + 1 :]
+    with pytest.raises(UpstreamInvalid) as invalid:
+        await fit_result(result(text), edit(), Capabilities())
+    assert invalid.value.retry is False
+
+
+@pytest.mark.parametrize("text", [b"", b"YQ", b"YQ=", b"YWJjZ"])
+async def test_text_that_is_not_whole(text: bytes) -> None:
+    for data in (text, text.decode()):
+        with pytest.raises(UpstreamInvalid):
+            await fit_result(result(data), edit(), Capabilities())
+
+
+async def test_padding_stands_at_the_end_only() -> None:
+    """Also where a piece of the check ends."""
+    for at in (4, 262_144):
+        text = LARGE[: at - 1] + b"=" + LARGE[at:]
+        with pytest.raises(UpstreamInvalid):
+            await fit_result(result(text), edit(), Capabilities())
+
+
+async def test_a_converted_picture_may_not_be_too_large_either() -> None:
+    """Noise has fewer bytes as WebP than as the PNG that the model takes."""
+    out = io.BytesIO()
+    Image.effect_noise((64, 64), 90).convert("RGB").save(out, "WEBP", quality=10)
+    limit = len(out.getvalue()) + 100
+    can = Capabilities(image_formats=("png",), max_image_bytes=limit)
+    asked, _ = check(edit(out.getvalue()), can)
+    with pytest.raises(InvalidImage) as refused:
+        await fit_edit(asked, can)
+    assert (refused.value.param, refused.value.status) == ("image", 400)
+    assert f"at most {limit} bytes" in refused.value.message
+    larger = msgspec.structs.replace(can, max_image_bytes=64 * 64 * 3 + 4096)
+    assert kinds(await fit_edit(asked, larger)) == ["png"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,14 @@ from retouch import (
 )
 from retouch.errors import (
     ContentRejected,
+    GatewayError,
     UpstreamError,
+    UpstreamInvalid,
+    UpstreamTimeout,
 )
 from retouch.media.blob import Blob
 from retouch.pipeline import completed_events
+from retouch.upstream.body import Base64
 from tests.http.inside import (
     ANYBODY,
     RESULT,
@@ -86,6 +91,39 @@ async def test_an_error_in_the_middle_of_a_stream() -> None:
     assert types(await events(studio)) == ["image_edit.partial_image", "PluginBug"]
 
 
+@pytest.mark.parametrize("n", [None, 1, 2])
+@pytest.mark.parametrize("error", [UpstreamError, UpstreamTimeout, UpstreamInvalid])
+async def test_a_connection_that_breaks_after_the_last_picture(
+    n: int | None, error: type[GatewayError]
+) -> None:
+    """The client has all that it asked for; before that it has to learn of it."""
+    studio = Studio()
+    made = 0
+
+    async def breaks(edit: EditRequest) -> AsyncIterator[EditEvent]:
+        for _ in range(made):
+            yield EditEvent(type="image_edit.completed", data=b"{}")
+        raise error
+
+    studio.events = breaks
+    more: dict[str, Any] = {} if n is None else {"n": n}
+    for made in range(3):
+        found = types(await events(studio, **more))
+        missing = [error.__name__] if made < (n or 1) else []
+        assert found == ["image_edit.completed"] * made + missing
+
+
+async def test_an_error_of_another_kind_after_the_last_picture() -> None:
+    studio = Studio()
+
+    async def bug(edit: EditRequest) -> AsyncIterator[EditEvent]:
+        yield EditEvent(type="image_edit.completed", data=b"{}")
+        raise KeyError
+
+    studio.events = bug
+    assert types(await events(studio)) == ["image_edit.completed", "PluginBug"]
+
+
 async def test_a_deadline_in_the_middle_of_a_stream() -> None:
     studio = Studio()
 
@@ -139,6 +177,30 @@ async def test_a_stream_in_a_format_that_the_core_makes_is_made_by_the_core() ->
     document = json.loads(found[0].data)
     assert document["output_format"] == "webp"
     assert document["b64_json"].startswith("UklGR")  # "RIFF"
+
+
+def test_further_keys_stand_on_the_last_event() -> None:
+    """As the whole answer has them; the gateway's own keys and the event's stay theirs."""
+    extra = {
+        "errors": [{"code": "x"}],
+        "area": Base64(Blob(b"abc")),
+        "type": "mine",
+        "provider": "mine",
+        "cost": 0,
+    }
+    images = (EditedImage(data="QUJD"), EditedImage(data="QUJD"))
+    first, last = completed_events(EditResult(images=images, created=5, extra=extra))
+    plain = {
+        "type": "image_edit.completed",
+        "b64_json": "QUJD",
+        "created_at": 5,
+        "size": "auto",
+        "quality": "auto",
+        "background": "auto",
+        "output_format": "png",
+    }
+    assert json.loads(first.data) == plain
+    assert json.loads(last.data) == {**plain, "errors": [{"code": "x"}], "area": "YWJj"}
 
 
 def test_completed_events_say_what_is_known() -> None:

@@ -49,6 +49,16 @@ def test_seeds_count_up_by_the_pictures_before() -> None:
     assert [part.options.seed for part in split(edit(3, 0), Capabilities())] == [0, 1, 2]
 
 
+def test_a_seed_that_stands_for_a_random_one_is_the_same_for_all_calls() -> None:
+    """Counted up, its calls after the first would be the same at every repetition."""
+    can = Capabilities(random_seed=0)
+    assert [part.options.seed for part in split(edit(3, 0), can)] == [0, 0, 0]
+    assert [part.options.seed for part in split(edit(3, 5), can)] == [5, 6, 7]
+    assert [part.options.seed for part in split(edit(2), can)] == [None, None]
+    minus = Capabilities(random_seed=-1)
+    assert [part.options.seed for part in split(edit(2, -1), minus)] == [-1, -1]
+
+
 def test_options_without_a_seed() -> None:
     whole = EditRequest(model="m", prompt="x", images=(), n=2, options=None)
     assert [part.options for part in split(whole, Capabilities())] == [None, None]
@@ -75,6 +85,22 @@ def test_merged_results() -> None:
     assert (outcome.result.size, outcome.result.created) == ("8x8", 5)
     assert (outcome.headers, outcome.failures) == ({"x-request-id": "r"}, ())
     assert usage["details"] == {"text": 2, "deep": {"x": 0.5}}
+
+
+def test_further_keys_of_all_calls_are_kept() -> None:
+    """What the second call says of a picture that was filtered must not vanish."""
+    first, second = {"errors": ["a"], "note": "x"}, {"errors": ["b", "c"], "note": "y", "mask": "M"}
+    outcome = merge([result("a", extra=first), result("b", extra=second), result("c")], {})
+    assert outcome.result.extra == {"errors": ["a", "b", "c"], "note": "x", "mask": "M"}
+    assert (first["errors"], second["errors"]) == (["a"], ["b", "c"])
+    mixed = merge([result("a", extra={"k": "x"}), result("b", extra={"k": ["y"]})], {})
+    assert mixed.result.extra == {"k": "x"}
+
+
+def test_the_same_list_of_two_calls_is_kept_twice() -> None:
+    shared = ["filtered"]
+    outcome = merge([result("a", extra={"filtered": shared})] * 2, {})
+    assert outcome.result.extra == {"filtered": ["filtered", "filtered"]}
 
 
 @pytest.mark.parametrize(

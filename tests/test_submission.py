@@ -2,14 +2,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from retouch.errors import GatewayError, InvalidImage, InvalidRequest, UnsupportedParameter
+from retouch.errors import (
+    GatewayError,
+    InvalidImage,
+    InvalidRequest,
+    UnsupportedParameter,
+    UpstreamRefused,
+)
 from retouch.media.blob import Blob
 from retouch.media.masks import Mask
 from retouch.media.pictures import inspect
 from retouch.routing import Caller
-from retouch.submission import FORBIDDEN_HEADERS, Submission, build_edit, extra_headers
+from retouch.submission import (
+    FORBIDDEN_HEADERS,
+    Submission,
+    build_edit,
+    extra_headers,
+    name_images,
+)
 from retouch.types import EditRequest, PictureFile, PictureUrl
 from tests.fakes.pictures import mask, picture
 from tests.http.inside import Options, Studio, configuration, routes
@@ -325,3 +338,24 @@ def test_references_of_other_kinds() -> None:
     assert refused({}, images=(PictureFile("f"),)).code == "file_id_not_supported"
     url = PictureUrl("https://a.test/b.png")
     assert built({}, images=(url,), model="open").images == (url,)
+
+
+INLINE, URL = msgspec.structs.replace(PNG, inline=True), PictureUrl("https://a.test/b.png")
+
+
+@pytest.mark.parametrize(
+    ("images", "error", "expected"),
+    [
+        ((PNG,), InvalidImage("x", param="image"), "image"),
+        ((INLINE, URL), InvalidImage("x", param="image"), "images"),
+        ((PictureFile("f"),), InvalidRequest("x", param="image"), "images"),
+        ((INLINE,), InvalidRequest("x", param="mask"), "mask"),
+        ((INLINE,), UpstreamRefused(400, "x", param="image"), "image"),
+        ((), InvalidRequest("x", param="image"), "image"),
+    ],
+)
+def test_the_field_that_a_json_request_has(
+    images: tuple[Any, ...], error: GatewayError, expected: str
+) -> None:
+    name_images(error, images)
+    assert error.param == expected

@@ -241,6 +241,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str | None, str | None]] = {
     "stream as a word": ({"extra_body": {"stream": "maybe"}}, "stream", None),
     "links": ({"response_format": "url"}, "response_format", "unsupported_parameter"),
     "fidelity": ({"input_fidelity": "high"}, "input_fidelity", "unsupported_parameter"),
+    "fidelity of the mini": (
+        {"model": "openai-main/gpt-image-1-mini", "input_fidelity": "high"},
+        "input_fidelity",
+        "unsupported_parameter",
+    ),
     "odd size": ({"size": "1000x1000"}, "size", "unsupported_parameter"),
     "size with a cross": ({"size": "1024\u00d71024"}, "size", "unsupported_parameter"),
     "closed account": (

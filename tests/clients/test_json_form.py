@@ -283,9 +283,17 @@ def test_references_need_a_provider_that_can_follow_them(
     area = {"image_url": data_url(mask())} if where == "images" else reference
     with pytest.raises(openai.BadRequestError) as caught:
         edit(client, model="local/inpaint", images=images, mask=area)
-    assert caught.value.param in (where, {"images": "image"}.get(where))
+    assert caught.value.param == where
     assert "file" in caught.value.message or "address" in caught.value.message
     assert upstream.requests == []
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_refusals_name_the_field_that_json_has(client: openai.OpenAI, count: int) -> None:
+    """Whoever sends `images` looks for `image` in vain."""
+    with pytest.raises(openai.BadRequestError) as caught:
+        edit(client, model="local/ops", prompt="grayscale", images=[INLINE] * count)
+    assert (caught.value.param, caught.value.code) == ("images", "too_many_images")
 
 
 def test_data_urls_reach_the_local_provider(client: openai.OpenAI) -> None:

@@ -241,6 +241,28 @@ def test_a_reset_before_the_stream_is_never_repeated(
     upstream.only()
 
 
+@pytest.mark.parametrize("rest", ["", as_frame(COMPLETED)[:80]])
+def test_a_connection_that_breaks_after_the_picture(
+    client: openai.OpenAI, upstream: OpenAIUpstream, rest: str
+) -> None:
+    """The client has what it asked for; with ``n`` of 2 it has not, and learns of it."""
+    upstream.script(*[Events([PARTIAL, COMPLETED, rest], end="abort")] * 2)
+    events = list(client.images.edit(**GOOD))
+    assert [event.type for event in events] == [PARTIAL["type"], COMPLETED["type"]]
+    with pytest.raises(openai.APIError):
+        list(client.images.edit(**GOOD, n=2))
+
+
+def test_a_price_per_picture_of_ones_own(gateway: StartGateway, upstream: OpenAIUpstream) -> None:
+    more = '[accounts.openai-main.models."gpt-image-2"]\nprice = { per_image = 0.04 }\n'
+    running = gateway(openai_account(upstream.base_url, more=more))
+    with openai.OpenAI(base_url=running.v1, api_key="unused") as sdk:
+        whole: Any = sdk.images.edit(**{**GOOD, "stream": False, "n": 2})
+        (event,) = sdk.images.edit(**GOOD)
+    assert (len(whole.data), whole.cost) == (2, 0.08)
+    assert event.model_extra["cost"] == 0.04
+
+
 def test_an_answer_that_is_not_streamed_is_not_lost(
     client: openai.OpenAI, upstream: OpenAIUpstream
 ) -> None:

@@ -157,6 +157,24 @@ def test_failures_of_parts_are_told() -> None:
     assert value["errors"] == [ContentRejected("Refused.").to_dict()["error"]]
 
 
+@pytest.mark.parametrize("told", [[{"code": "mine"}], {"code": "mine"}, ({"code": "mine"},)])
+def test_a_plugins_own_errors_stay_before_those_of_failed_calls(told: Any) -> None:
+    result = EditResult(images=(), extra={"errors": told})
+    value = document(result, (ContentRejected("Refused."),))
+    assert value["errors"] == [{"code": "mine"}, ContentRejected("Refused.").to_dict()["error"]]
+
+
+async def test_fewer_pictures_than_asked_for_are_a_partial_result() -> None:
+    """Also when no call failed: some providers filter single pictures."""
+    async with opened(configuration(), Studio()) as edits:
+        prepared = edits.prepare(submission("many", n=3), ANYBODY, "r")
+        one = edits.prepare(submission(), ANYBODY, "r")
+    two, three = (EditResult(images=(EditedImage(data="QUJD"),) * count) for count in (2, 3))
+    assert result_headers(Outcome(result=two), prepared) == {"x-retouch-partial": "2/3"}
+    assert result_headers(Outcome(result=three), prepared) == {}
+    assert result_headers(Outcome(result=two), one) == {}
+
+
 async def test_headers_of_a_result() -> None:
     async with opened(configuration(drop_params=True), Studio()) as edits:
         prepared = edits.prepare(submission(n=3, quality="max", background="opaque"), ANYBODY, "r")

@@ -222,6 +222,11 @@ async def test_images_are_a_list_of_at_least_one(images: Any) -> None:
     assert (await refused_edit(images=images)).param == "images"
 
 
+async def test_an_empty_list_is_not_too_long() -> None:
+    error = await refused_edit(images=[])
+    assert (error.param, error.code) == ("images", "missing_required_parameter")
+
+
 async def test_sixteen_images_and_no_more() -> None:
     assert len((await edit(images=IMAGES * 16)).submission.images) == 16
     error = await refused_edit(images=IMAGES * 17)

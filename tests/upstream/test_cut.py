@@ -146,3 +146,30 @@ def test_keys_with_special_characters() -> None:
     picture = found.restore(json.loads(found.text)["a.b"])
     assert isinstance(picture, memoryview)
     assert bytes(picture) == LONG.encode()
+
+
+WHOLE = base64.b64encode(bytes(range(256)) * 2_400)  # three pieces of the check and a half
+
+
+@pytest.mark.parametrize("at", [0, 70, 262_143, 262_144, 400_001, len(WHOLE) - 1])
+@pytest.mark.parametrize("bad", [b"\n", b"\x00", b"\xff", b"\xc3", b"-", b" ", b"="])
+def test_a_picture_is_base64_all_through(at: int, bad: bytes) -> None:
+    """It stands in answers as it is; with anything else in it no client could read them."""
+    if bad == b"=" and at == len(WHOLE) - 1:
+        return  # that is where it belongs
+    text = b'{"b64_json": "' + WHOLE[:at] + bad + WHOLE[at + 1 :] + b'"}'
+    rest = cut(text, "b64_json")
+    assert rest.text == text  # nothing was cut: this is for the JSON parser
+    try:
+        value = json.loads(rest.text, strict=False)["b64_json"]
+    except UnicodeDecodeError:
+        return
+    with pytest.raises(UpstreamInvalid):
+        rest.restore(value)
+
+
+@pytest.mark.parametrize("end", [b"", b"eA==", b"YWI="])
+def test_whole_groups_and_padding(end: bytes) -> None:
+    rest = cut(b'{"b64_json": "' + WHOLE + end + b'"}', "b64_json")
+    assert len(rest.text) < 100
+    assert bytes(rest.restore(json.loads(rest.text)["b64_json"])) == WHOLE + end  # type: ignore[arg-type]

@@ -242,6 +242,31 @@ def test_a_strange_usage_costs_an_unknown_sum(usage: Any) -> None:
         assert got.cost is None
 
 
+def test_a_usage_of_another_shape_is_passed_on_all_the_same() -> None:
+    usage = {"input_tokens": "many", "output_tokens": 2}
+    got = read_result(answer({"data": [{"b64_json": "QUJD"}], "usage": usage}), PRICE)
+    assert (got.usage, got.cost) == (usage, None)
+
+
+def test_a_usage_in_bad_utf_8_loses_no_picture() -> None:
+    """The picture is paid for; the number of tokens can be read all the same."""
+    usage = json.dumps({**USAGE, "note": "NOTE"}).encode().replace(b"NOTE", b"\xff")
+    body = b'{"data": [{"b64_json": "QUJD"}], "usage": ' + usage + b"}"
+    got = read_result(answer(body), PRICE)
+    assert [image.data for image in got.images] == ["QUJD"]
+    assert got.usage is None
+    assert got.cost == pytest.approx(COST, abs=1e-12)
+    bad = body.replace(b"NOTE", b"\xff").replace(b'"input_tokens": 371', b'"input_tokens": "\xff"')
+    assert read_result(answer(bad), PRICE).cost is None
+
+
+@pytest.mark.parametrize("usage", [None, USAGE, {"input_tokens": "many"}])
+def test_a_price_per_picture_is_counted_by_pictures(usage: Any) -> None:
+    two = answer({"data": [{"b64_json": "QUJD"}] * 2, "usage": usage})
+    got = read_result(two, Price(per_image=0.04, image_out=30))
+    assert (got.cost, got.usage) == (0.08, usage)
+
+
 def test_planning_by_another_model_has_no_known_price() -> None:
     got = read_result(
         answer({"data": [{"b64_json": "QUJD"}], "usage": USAGE, "svg_usage": {"model": "a"}}), PRICE

@@ -15,6 +15,7 @@ from retouch.errors import (
     UpstreamInvalid,
     UpstreamRefused,
 )
+from retouch.pricing import Price
 from retouch.types import EditEvent, UpstreamResponse
 from retouch.upstream.openai_wire import read_events
 from tests.upstream.test_openai_wire import COST, LONG, PRICE, USAGE
@@ -32,7 +33,7 @@ def sse(*events: dict[str, Any] | bytes) -> bytes:
     )
 
 
-async def read(stream: bytes) -> tuple[list[EditEvent], GatewayError | None]:
+async def read(stream: bytes, price: Price = PRICE) -> tuple[list[EditEvent], GatewayError | None]:
     async def arriving() -> AsyncIterator[bytes]:
         for at in range(0, len(stream), 1000):
             yield stream[at : at + 1000]
@@ -40,7 +41,7 @@ async def read(stream: bytes) -> tuple[list[EditEvent], GatewayError | None]:
     found: list[EditEvent] = []
     try:
         response = UpstreamResponse(status=200, stream=arriving())
-        async for event in read_events(response, PRICE):
+        async for event in read_events(response, price):
             found.append(event)  # noqa: PERF401 - what came before the error counts
     except GatewayError as error:
         return found, error
@@ -140,3 +141,22 @@ async def test_an_event_with_a_strange_usage_passes_without_a_cost() -> None:
     ((event,), error) = await read(sse({**COMPLETED, "usage": {"input_tokens": "many"}}))
     assert error is None
     assert event.cost is None
+
+
+async def test_a_completed_event_in_bad_utf_8_is_mended() -> None:
+    """The SDKs read a stream as UTF-8 and would lose the picture, which is paid for."""
+    data = json.dumps({**COMPLETED, "usage": {**USAGE, "note": "é NOTE"}}, ensure_ascii=False)
+    bad = b"data: " + data.encode().replace(b"NOTE", b"\xff") + b"\n\n"
+    ((event,), error) = await read(bad)
+    assert error is None
+    assert event.cost == pytest.approx(COST, abs=1e-12)
+    value = json.loads(event.data.decode("utf-8"))
+    assert value == {**COMPLETED, "usage": {**USAGE, "note": "é \N{REPLACEMENT CHARACTER}"}}
+
+
+@pytest.mark.parametrize("usage", [None, USAGE, {"input_tokens": "many"}])
+async def test_a_price_per_picture_is_that_of_every_completed_event(usage: Any) -> None:
+    one = {**COMPLETED, "usage": usage}
+    (found, error) = await read(sse(PARTIAL, one, one), Price(per_image=0.04))
+    assert error is None
+    assert [event.cost for event in found] == [None, 0.04, 0.04]

@@ -1,4 +1,4 @@
-"""Fair turns: how much is done before the event loop looks at everybody else again.
+"""Fair turns: how long work goes on before the event loop looks at everybody else again.
 
 Many large pictures can be ready in the same turn of the loop, a wave of answers for example.
 Each takes a millisecond or so of copying; all of them one after the other would hold up every
@@ -8,51 +8,58 @@ other request for as long as they take together.
 from __future__ import annotations
 
 import asyncio
+import functools
+import time
 from collections import deque
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
-#: Bytes that are read, checked or sent in one turn, about 2 ms of work.
+#: Seconds of work after which large steps wait for the next turn.
+TURN_SECONDS = 0.005
+#: Of those that wait, one turn takes as many as work on so many bytes: about 2 ms.
 TURN_BYTES = 4 * 1024 * 1024
+#: Steps on less never wait.
+SMALL_BYTES = 64 * 1024
 #: What a step costs besides its bytes: the decoding, checking and encoding around them.
 STEP_BYTES = 512 * 1024
 
 
 class Turns:
-    """The turns of one event loop.
+    """The turns of one event loop."""
 
-    :param limit: bytes after which the rest has to wait for the next turn.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, limit: int = TURN_BYTES) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._limit = limit
-        self._spent = 0
+        self._end = 0.0
         self._waiting: deque[tuple[int, Callable[[], object]]] = deque()
 
-    @property
     def over(self) -> bool:
-        """Whether this turn has had its share of work, or others have waited longer."""
-        return self._spent >= self._limit or bool(self._waiting)
-
-    def spend(self, size: int) -> None:
-        """Work on ``size`` bytes is done in this turn."""
-        if not self._spent:
-            self._loop.call_soon(self._next)
-        self._spent += size
+        """Whether this turn has had its time, or others have waited longer."""
+        if self._waiting:
+            return True
+        if self._end:
+            return time.monotonic() > self._end
+        self._begin()
+        return False
 
     def later(self, size: int, call: Callable[[], object]) -> None:
-        """Call this, which works on ``size`` bytes, in the next turn that has room for it."""
+        """Call this, which lets work on ``size`` bytes go on, in a later turn."""
         self._waiting.append((size, call))
-        if not self._spent:
-            self.spend(1)
+        if not self._end:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._end = time.monotonic() + TURN_SECONDS
+        self._loop.call_soon(self._next)
 
     def _next(self) -> None:
-        self._spent = 0
-        while self._waiting and self._spent < self._limit:
+        self._end = 0.0
+        room = TURN_BYTES
+        while self._waiting and room > 0:
             size, call = self._waiting.popleft()
-            self.spend(max(size, 1))
+            room -= size
             call()
+        if room < TURN_BYTES:
+            self._begin()
 
 
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
@@ -69,10 +76,16 @@ def turns() -> Turns:
 
 async def turn(size: int) -> None:
     """Wait until work on ``size`` bytes fits into a turn; mostly that is at once."""
-    mine = turns()
-    if not mine.over:
-        mine.spend(size)
+    if size < SMALL_BYTES:
         return
-    come = asyncio.Event()
-    mine.later(size, come.set)
-    await come.wait()
+    mine = turns()
+    if not mine.over():
+        return
+    come: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    mine.later(size, functools.partial(_wake, come))
+    await come
+
+
+def _wake(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)

@@ -94,6 +94,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     :param file_ids: whether OpenAI ``file_id`` references can be passed on.
     :param streaming: whether the provider streams; if not, the core makes the events.
     :param sizes: allowed ``size`` values, or a rule for free sizes; ``None`` allows only ``auto``.
+    :param keeps_size: whether results are as large as the first picture: where ``sizes`` is
+        ``None``, that size may be asked for by its numbers.
+    :param random_seed: the provider's ``seed`` that stands for a random one; when ``n`` is split
+        every call gets it, while other seeds count up.
     :param parameters: OpenAI parameters the provider itself takes, each with a rule;
         ``None`` passes every OpenAI parameter on and lets the provider decide.
     :param extra_fields: whether fields that nobody declared are refused or forwarded.
@@ -114,6 +118,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     file_ids: bool = False
     streaming: bool = False
     sizes: tuple[str, ...] | SizeRule | None = None
+    keeps_size: bool = False
+    random_seed: int | None = None
     parameters: dict[str, Rule] | None = msgspec.field(default_factory=dict)
     extra_fields: Literal["refuse", "forward"] = "refuse"
 
@@ -151,6 +157,17 @@ def check(
     return (msgspec.structs.replace(edit, **changes) if changes else edit), tuple(dropped)
 
 
+def check_bytes(picture: Picture, can: Capabilities, param: str = "image") -> None:
+    """Refuse a picture with too many bytes, as it came or after it was converted.
+
+    :raises InvalidImage: naming ``param``.
+    """
+    if picture.blob.size > can.max_image_bytes:
+        raise InvalidImage(
+            f"A picture may have at most {can.max_image_bytes} bytes for this model.", param=param
+        )
+
+
 def takes(can: Capabilities, name: str, value: Any) -> bool:
     """Whether the provider itself handles this parameter with this value."""
     return can.parameters is None or _matches(can.parameters.get(name, False), value)
@@ -158,7 +175,7 @@ def takes(can: Capabilities, name: str, value: Any) -> bool:
 
 def _problem(edit: EditRequest, name: str, value: Any, can: Capabilities) -> str | None:
     if name == "size":
-        return _size_problem(value, can)
+        return _size_problem(edit, value, can)
     if name in CORE_PARAMETERS or can.parameters is None:
         return _core_problem(edit, name, value, can)
     rule = can.parameters.get(name, False)
@@ -191,7 +208,7 @@ def _matches(rule: Rule, value: Any) -> bool:
     return value in rule
 
 
-def _size_problem(value: str, can: Capabilities) -> str | None:
+def _size_problem(edit: EditRequest, value: str, can: Capabilities) -> str | None:
     if can.parameters is None and can.sizes is None:
         return None
     if isinstance(can.sizes, SizeRule):
@@ -202,8 +219,20 @@ def _size_problem(value: str, can: Capabilities) -> str | None:
             return "it must be WIDTHxHEIGHT in pixels, such as 1024x1024, or auto"
         return can.sizes.problem(int(width), int(height))
     if can.sizes is None:
-        return "this model has no choice of size"
+        return _kept_size_problem(edit, value, can)
     return None if value in can.sizes else f"this model takes {_one_of(can.sizes)}"
+
+
+def _kept_size_problem(edit: EditRequest, value: str, can: Capabilities) -> str | None:
+    first = edit.images[0] if edit.images else None
+    if not can.keeps_size or not isinstance(first, Picture):
+        return "this model has no choice of size"
+    stored = f"{first.width}x{first.height}"
+    # Whether a turned picture comes back turned is the provider's to decide.
+    shown = stored if first.orientation < 5 else f"{first.height}x{first.width}"
+    if value in ("auto", stored, shown):
+        return None
+    return f"the result of this model is as large as the picture, {shown}"
 
 
 def _check_pictures(edit: EditRequest, can: Capabilities) -> None:
@@ -224,10 +253,7 @@ def _check_pictures(edit: EditRequest, can: Capabilities) -> None:
 
 def _check_picture(picture: Picture, can: Capabilities, param: str) -> None:
     sides = (picture.width, picture.height)
-    if picture.blob.size > can.max_image_bytes:
-        raise InvalidImage(
-            f"A picture may have at most {can.max_image_bytes} bytes for this model.", param=param
-        )
+    check_bytes(picture, can, param)
     if max(sides) > can.max_image_side or sides[0] * sides[1] > can.max_image_pixels:
         raise InvalidImage(
             f"A picture of {sides[0]}x{sides[1]} pixels is too large for this model: at most "

@@ -230,7 +230,8 @@ class UpstreamRefused(UpstreamError):
 
     def __init__(self, status: int, message: str, *, type: str | None = None, **rest: Any) -> None:
         self.status = status
-        self.type = type or ("invalid_request_error" if status < 500 else "server_error")
+        named = RateLimited.type if status == RateLimited.status else InvalidRequest.type
+        self.type = type or (named if status < 500 else GatewayError.type)
         super().__init__(message, **rest)
         self.code = rest.get("code")
 

@@ -26,6 +26,7 @@ from retouch.types import (
     PictureFormat,
     PictureInput,
 )
+from retouch.upstream.cut import is_base64
 
 #: Parameters that the core does itself for a model that does not take them.
 _DONE_BY_CORE = ("output_format", "output_compression", "response_format", "partial_images")
@@ -36,7 +37,10 @@ _RECORDS = ("user", "safety_identifier")
 
 
 async def fit_edit(edit: EditRequest, can: Capabilities) -> EditRequest:
-    """Pictures in formats that the model takes, and no parameter that the core does itself."""
+    """Pictures in formats that the model takes, and no parameter that the core does itself.
+
+    :raises InvalidImage: for a picture with too many bytes in the other format.
+    """
     changes: dict[str, Any] = {}
     if not all(_fits(picture, can) for picture in edit.images):
         changes["images"] = tuple([await _fitted(picture, can) for picture in edit.images])
@@ -77,24 +81,23 @@ def converts(edit: EditRequest, can: Capabilities) -> bool:
 
 
 def base64_text(data: ImageData) -> str:
-    """A picture as base64 text, whatever it came as."""
+    """A picture as base64 text, whatever it came as.
+
+    :raises UpstreamInvalid: for bytes that cannot be base64.
+    """
     if isinstance(data, Blob):
         return pybase64.b64encode(data.read()).decode("ascii")
-    return data if isinstance(data, str) else bytes(data).decode("ascii")
+    try:
+        return data if isinstance(data, str) else str(data, "ascii")
+    except UnicodeDecodeError as error:
+        raise UpstreamInvalid("The provider returned a picture that is not base64.") from error
 
 
 def _is_usable(image: EditedImage) -> bool:
-    """Whether there is a picture or a link.
-
-    Text is written into the answer as it is, so only base64 may pass; a view was cut out of
-    JSON and looked at there.
-    """
-    if not isinstance(image.data, str | bytes):
-        return image.data is not None or image.url is not None
-    try:
-        return bool(pybase64.b64decode(image.data, validate=True))
-    except ValueError:
-        return False
+    """Whether there is a picture or a link; a view was checked when it was cut out of JSON."""
+    if image.data is None:
+        return image.url is not None
+    return isinstance(image.data, Blob | memoryview) or is_base64(image.data)
 
 
 def _fits(picture: PictureInput, can: Capabilities) -> bool:
@@ -106,7 +109,9 @@ async def _fitted(picture: PictureInput, can: Capabilities) -> PictureInput:
         return picture
     target = can.image_formats[0]
     blob = await asyncio.to_thread(convert, picture.blob, picture.format, target)
-    return msgspec.structs.replace(picture, blob=blob, format=target)
+    fitted = msgspec.structs.replace(picture, blob=blob, format=target)
+    capabilities.check_bytes(fitted, can)
+    return fitted
 
 
 def _converted(image: EditedImage, target: str, compression: int | None) -> EditedImage:

@@ -19,7 +19,7 @@ from retouch.fitting import base64_text, converts, fit_edit, fit_result
 from retouch.redaction import redact_error
 from retouch.routing import Caller, Route, Routes
 from retouch.splitting import Outcome, merge, split
-from retouch.submission import Submission, build_edit
+from retouch.submission import Submission, build_edit, name_images
 from retouch.types import (
     EditEvent,
     EditRequest,
@@ -28,9 +28,12 @@ from retouch.types import (
     UpstreamRequest,
     UpstreamResponse,
 )
+from retouch.upstream.body import json_body
 from retouch.upstream.client import Client, EditHttp
 
 COMPLETED = "image_edit.completed"
+#: Keys of a completed event that ``http.events`` writes: a plugin cannot speak for the gateway.
+OWN_KEYS = ("provider", "cost")
 #: Upstream response headers that the client gets to see, by name or by their beginning.
 RELAYED_HEADERS = ("x-request-id", "openai-processing-ms", "openai-version")
 #: ``x-retouch-`` can only come from a plugin's ``call``: ``upstream.client`` takes it from
@@ -50,7 +53,11 @@ class Edits:
     def prepare(self, submission: Submission, caller: Caller, request_id: str) -> Prepared:
         """Where the edit goes and whether it may: nothing has been sent when this raises."""
         route = self.routes.resolve(submission.model, caller)
-        edit, dropped = build_edit(submission, route, request_id)
+        try:
+            edit, dropped = build_edit(submission, route, request_id)
+        except GatewayError as error:
+            name_images(error, submission.images)
+            raise
         return Prepared(self, route, edit, dropped)
 
 
@@ -157,11 +164,16 @@ class Prepared:
     async def _streamed(
         self, response: UpstreamResponse, edit: EditRequest
     ) -> AsyncGenerator[EditEvent, None]:
-        completed = False
+        completed = 0
         async with aclosing(self._hooks.translate_stream(response, edit, self._account)) as events:
-            async for event in events:
-                completed = completed or event.type == COMPLETED
-                yield event
+            try:
+                async for event in events:
+                    completed += event.type == COMPLETED
+                    yield event
+            except UpstreamError:
+                # All that was asked for is there: how the connection ends is nobody's concern.
+                if completed < (edit.n or 1):
+                    raise
         if not completed:
             raise UpstreamError("The provider's stream ended before the edit was complete.")
 
@@ -191,14 +203,16 @@ class Prepared:
 
     def _finish_error(self, error: GatewayError) -> None:
         error.headers = {**self._headers, **error.headers}
+        name_images(error, self.edit.images)
         redact_error(error, self._account.settings)
 
 
 def completed_events(result: EditResult) -> list[EditEvent]:
     """One ``image_edit.completed`` event per picture, for providers that do not stream.
 
-    Usage and cost are those of the whole edit, so they stand on the last event only.
+    Usage, cost and ``extra`` are those of the whole edit, so they stand on the last event only.
     """
+    extra = {name: item for name, item in result.extra.items() if name not in OWN_KEYS}
     events = []
     for index, image in enumerate(result.images):
         last = index == len(result.images) - 1
@@ -213,11 +227,12 @@ def completed_events(result: EditResult) -> list[EditEvent]:
             "output_format": result.output_format or "png",
             "usage": result.usage if last else None,
         }
-        given = {name: item for name, item in value.items() if item is not None}
+        given = extra if last else {}
+        given = given | {name: item for name, item in value.items() if item is not None}
         events.append(
             EditEvent(
                 type=COMPLETED,
-                data=msgspec.json.encode(given),
+                data=b"".join(json_body(given).chunks()),
                 cost=result.cost if last else None,
             )
         )

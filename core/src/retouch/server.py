@@ -71,6 +71,10 @@ def worker_app() -> Any:
 
 def log_to_stderr() -> None:
     """Access lines as they are, everything else with level and name."""
+    # What logging finds out for each record and none of these lines show (Python's logging
+    # HOWTO, "Optimization").
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     plain = logging.StreamHandler()
     plain.setFormatter(logging.Formatter("%(message)s"))
     access = logging.getLogger("retouch.access")

@@ -26,8 +26,8 @@ class Outcome(msgspec.Struct, kw_only=True):
 def split(edit: EditRequest, can: Capabilities) -> list[EditRequest]:
     """Several edits of at most ``max_n`` pictures each, with seeds that differ.
 
-    A seed that the client chose counts up from call to call; without one the provider draws
-    its own.
+    A seed that the client chose counts up from call to call; without one, and with the
+    provider's own word for none (``random_seed``), the provider draws each.
     """
     wanted = edit.n or 1
     if wanted <= can.max_n:
@@ -35,7 +35,7 @@ def split(edit: EditRequest, can: Capabilities) -> list[EditRequest]:
     parts, seed = [], getattr(edit.options, "seed", None)
     for start in range(0, wanted, can.max_n):
         options = edit.options
-        if seed is not None:
+        if seed not in (None, can.random_seed):
             options = msgspec.structs.replace(options, seed=seed + start)
         count = min(can.max_n, wanted - start)
         parts.append(
@@ -60,8 +60,22 @@ def merge(results: list[EditResult | GatewayError], headers: dict[str, str]) -> 
         images=tuple(image for result in done for image in result.images),
         usage=_summed([result.usage for result in done]),
         cost=None if None in costs else round(sum(cost or 0.0 for cost in costs), 10),
+        extra=_joined([result.extra for result in done]),
     )
     return Outcome(result=merged, headers=headers, failures=failures)
+
+
+def _joined(extras: list[dict[str, Any]]) -> dict[str, Any]:
+    """Further keys of all calls: lists are put together, of anything else the first stays."""
+    joined: dict[str, Any] = {}
+    for extra in extras:
+        for name, value in extra.items():
+            known = joined.get(name)
+            if name not in joined:
+                joined[name] = value
+            elif isinstance(known, list) and isinstance(value, list):
+                joined[name] = known + value
+    return joined
 
 
 def _summed(usages: list[dict[str, Any] | None]) -> dict[str, Any] | None:

@@ -7,13 +7,14 @@ nobody declared, and the gateway's own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from retouch.capabilities import check
 from retouch.decoding import Fault, decode_struct, decode_value, fields_of
-from retouch.errors import InvalidRequest, UnknownParameter
+from retouch.errors import GatewayError, InvalidRequest, UnknownParameter
 from retouch.media.masks import Mask, check_mask
 from retouch.routing import Route
 from retouch.types import (
@@ -145,6 +146,16 @@ def build_edit(
         **parameters,
     )
     return check(edit, route.model.capabilities, drop=route.target.drop_params)
+
+
+def name_images(error: GatewayError, images: Sequence[PictureInput]) -> None:
+    """Let a refusal of ``image`` name ``images``, as JSON requests call the field.
+
+    What a provider refused keeps its own words.
+    """
+    as_json = all(not isinstance(item, Picture) or item.inline for item in images)
+    if images and as_json and isinstance(error, InvalidRequest) and error.param == "image":
+        error.param = "images"
 
 
 def extra_headers(value: Any) -> dict[str, str]:

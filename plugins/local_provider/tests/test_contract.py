@@ -22,3 +22,5 @@ class TestOps(LocalContract):
     model = "ops"
     prompt = "blur 4"
     free_prompt = False
+    # Only `outpaint` takes it.
+    foreign_options = frozenset({"seed"})

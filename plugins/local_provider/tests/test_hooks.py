@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -265,6 +266,32 @@ async def test_no_more_edits_run_than_there_are_threads() -> None:
     await asyncio.gather(*(answered(edit, account) for edit in edits))
     names = [thread.name for thread in threading.enumerate()]
     assert sum(name.startswith("retouch-one-thread") for name in names) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinities")
+async def test_as_many_threads_as_the_process_may_use_cores() -> None:
+    """A container or `taskset` leaves it fewer than the machine has."""
+    account = account_of("few-cores")
+    allowed = os.sched_getaffinity(0)
+    edits = [edit_of("ops", Image.new("RGB", (64, 64)), prompt="blur 9") for _ in range(8)]
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        await asyncio.gather(*(answered(edit, account) for edit in edits))
+    finally:
+        os.sched_setaffinity(0, allowed)
+    names = [thread.name for thread in threading.enumerate()]
+    assert sum(name.startswith("retouch-few-cores") for name in names) == 1
+
+
+def test_a_seed_for_commands_that_draw_nothing_is_refused() -> None:
+    image = Image.new("RGB", (80, 60))
+    seeded = {"options": Options(seed=0)}
+    with pytest.raises(UnsupportedParameter, match="only `outpaint`") as refused:
+        validate(edit=edit_of("ops", image, prompt="blur 2; invert", **seeded))
+    assert refused.value.param == "seed"
+    validate(edit=edit_of("ops", image, prompt="blur 2; outpaint 90x60", **seeded))
+    validate(edit=edit_of("ops", image, prompt="blur 2", options=Options()))
+    validate(edit=inpaint_edit(**seeded))
 
 
 async def test_after_a_client_left_the_next_one_is_served() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngImageFile
 
 from plugins.local_provider.tests.samples import file_of, levels, opened, painted, picture_of
 from retouch import Blob, InvalidImage, Picture
@@ -35,6 +36,21 @@ def test_grey_becomes_rgb() -> None:
 def test_sixteen_bits_keep_the_upper_eight() -> None:
     image = Image.fromarray(np.array([[0, 255, 256, 0x8000, 0xFFFF]], np.uint16))
     assert levels(loaded(image))[0, :, 0].tolist() == [0, 0, 1, 128, 255]
+
+
+def test_sixteen_bits_with_a_transparent_level() -> None:
+    """PNG's tRNS holds all 16 bits: what differs in the lower ones only is opaque."""
+    image = Image.fromarray(np.array([[0x1234, 0x1235, 0x12FF, 0xFFFF]], np.uint16))
+    result = loaded(image, transparency=0x1234)
+    assert result.mode == "RGBA"
+    assert levels(result)[0].tolist() == [
+        [0x12, 0x12, 0x12, 0],
+        [0x12, 0x12, 0x12, 255],
+        [0x12, 0x12, 0x12, 255],
+        [255, 255, 255, 255],
+    ]
+    upright = loaded(image, transparency=0x1234, orientation=3)
+    assert levels(upright)[0, :, 3].tolist() == [255, 255, 255, 0]
 
 
 def test_a_palette_with_a_transparent_colour_becomes_rgba() -> None:
@@ -109,6 +125,16 @@ def test_damaged_pixels_are_refused(format: str) -> None:
     with pytest.raises(InvalidImage, match="damaged") as refusal:
         pictures.load(picture)
     assert refusal.value.param == "image"
+
+
+def test_a_lack_of_memory_is_not_the_pictures_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Any) -> None:
+        raise MemoryError
+
+    picture = picture_of(painted(1, 1, "r"))
+    monkeypatch.setattr(PngImageFile, "load", full)
+    with pytest.raises(MemoryError):
+        pictures.load(picture)
 
 
 @pytest.mark.parametrize(

@@ -82,5 +82,9 @@ class TestGptImage1Mini(OpenAIContract):
     model = "gpt-image-1-mini"
 
 
+class TestGptImage15(OpenAIContract):
+    model = "gpt-image-1.5"
+
+
 class TestModelOfTomorrow(OpenAIContract):
     model = "gpt-image-9"

@@ -275,6 +275,45 @@ def test_n_is_several_calls_with_seeds_of_their_own(
     assert sorted(item.document["seed"] for item in bedrock.requests) == [40, 41, 42]
 
 
+def test_the_seed_for_a_random_picture_is_not_counted_up(
+    sdk: openai.OpenAI, bedrock: BedrockUpstream
+) -> None:
+    """AWS: 0 is a random seed; 1 and 2 would be the same pictures every time."""
+    edit(sdk, n=3, extra_body={"seed": 0})
+    assert [item.document["seed"] for item in bedrock.requests] == [0, 0, 0]
+    edit(sdk, f"bedrock/{NOVA}", image=WIDE, n=6, extra_body={"seed": 0})
+    configs = [item.document["imageGenerationConfig"] for item in bedrock.requests[3:]]
+    assert sorted(config["seed"] for config in configs) == [0, 5]
+
+
+KEEPING: dict[str, dict[str, Any]] = {
+    "stable-image-inpaint": {"mask": MASK},
+    "stable-image-erase-object": {"mask": MASK},
+    "stable-image-search-replace": {"extra_body": {"search_prompt": "a car"}},
+    "stable-image-search-recolor": {"extra_body": {"select_prompt": "a car"}},
+    "stable-image-remove-background": {},
+}
+
+
+@pytest.mark.parametrize("name", KEEPING)
+def test_the_size_that_the_result_has_anyway(
+    sdk: openai.OpenAI, bedrock: BedrockUpstream, name: str
+) -> None:
+    """The fake refuses a body with a field for it, as Bedrock does."""
+    model, more = f"bedrock/us.stability.{name}-v1:0", KEEPING[name]
+    edit(sdk, model, size="128x96", **more)
+    assert "size" not in bedrock.only().document
+    error = refused(sdk, model, size="1024x1024", **more)
+    assert (error.status_code, error.param) == (400, "size")
+    assert len(bedrock.requests) == 1
+
+
+def test_a_service_with_another_size_does_not_take_the_pictures(sdk: openai.OpenAI) -> None:
+    for service in ("stable-image-control-sketch", "stable-fast-upscale"):
+        error = refused(sdk, f"bedrock/us.stability.{service}-v1:0", size="128x96")
+        assert (error.status_code, error.param) == (400, "size")
+
+
 def test_what_was_paid_for_is_returned(sdk: openai.OpenAI, bedrock: BedrockUpstream) -> None:
     bedrock.script(Answer({"finish_reasons": ["Filter reason: output image"]}))
     made = sdk.images.with_raw_response.edit(

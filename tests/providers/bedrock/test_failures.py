@@ -176,6 +176,23 @@ def test_some_of_novas_pictures_were_blocked(sdk: openai.OpenAI, bedrock: Bedroc
     ]
 
 
+def test_what_was_blocked_in_every_call_is_told(
+    sdk: openai.OpenAI, bedrock: BedrockUpstream
+) -> None:
+    said = [f"Some of the pictures of call {number} have been blocked" for number in (1, 2)]
+    answers = [Answer({"images": [result("png")], "error": words}) for words in said]
+    bedrock.script(*answers)
+    asked: dict[str, Any] = {"model": f"bedrock/{NOVA}", "prompt": "a barn", "image": IMAGE, "n": 7}
+    made = sdk.images.with_raw_response.edit(**asked)
+    answer: Any = made.parse()
+    assert sorted(error["message"] for error in answer.errors) == said
+    assert made.headers["x-retouch-partial"] == "2/7"
+    bedrock.script(*answers)
+    first, last = sdk.images.edit(**asked, stream=True)
+    assert "errors" not in first.model_extra
+    assert sorted(error["message"] for error in last.model_extra["errors"]) == said
+
+
 def test_some_pictures_failed_for_another_reason(
     sdk: openai.OpenAI, bedrock: BedrockUpstream
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from starlette.types import Send
 
-from retouch._turns import turn
+from retouch._turns import TURN_BYTES, turn
 from retouch.errors import GatewayError
 from retouch.media.blob import Blob
 from retouch.pipeline import Prepared
@@ -17,7 +17,7 @@ from retouch.types import ImageData
 from retouch.upstream.body import Base64, Body, JsonText, json_body
 
 #: The most that is sent in one turn of the event loop for one answer.
-SEND_BYTES = 1024 * 1024
+SEND_BYTES = TURN_BYTES
 #: Response headers that the gateway adds to an edit's answer.
 DROPPED_HEADER, PARTIAL_HEADER = "x-retouch-dropped", "x-retouch-partial"
 
@@ -62,7 +62,8 @@ async def send_body(
 def result_body(outcome: Outcome, provider: str) -> Body:
     """OpenAI's ``ImagesResponse`` with ``provider`` and ``cost``.
 
-    ``errors`` is added when an edit was split into several calls and some of them failed.
+    ``errors`` tells what is missing: what the plugin says of its calls, then the calls that
+    failed of an edit that was split.
     """
     result = outcome.result
     value: dict[str, Any] = {
@@ -87,7 +88,11 @@ def result_body(outcome: Outcome, provider: str) -> Body:
         "cost": result.cost,
     }
     if outcome.failures:
-        value["errors"] = [failure.to_dict()["error"] for failure in outcome.failures]
+        told = result.extra.get("errors", [])
+        value["errors"] = [
+            *(told if isinstance(told, list | tuple) else [told]),
+            *(failure.to_dict()["error"] for failure in outcome.failures),
+        ]
     return json_body(value)
 
 
@@ -95,9 +100,10 @@ def result_headers(outcome: Outcome, prepared: Prepared) -> dict[str, str]:
     """The headers of a result: what the provider said, what was dropped, what is missing."""
     headers = dict(outcome.headers)
     headers |= dropped_header(prepared)
-    if outcome.failures:
-        made = len(outcome.result.images)
-        headers[PARTIAL_HEADER] = f"{made}/{prepared.edit.n or made}"
+    made, wanted = len(outcome.result.images), prepared.edit.n or 1
+    # A provider may also leave out some of its pictures without a call that failed.
+    if outcome.failures or made < wanted:
+        headers[PARTIAL_HEADER] = f"{made}/{wanted}"
     return headers
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from starlette.types import Message, Receive, Scope, Send
 
 from retouch._tasks import spawn
-from retouch._turns import STEP_BYTES, turn
 from retouch.config import LimitsConfig
 from retouch.errors import GatewayError, InvalidRequest
 from retouch.http.access import Access
@@ -38,7 +37,6 @@ class EditEndpoint:
             submission = await read_submission(scope, receive, spool, self._limits)
             _model_of_path(scope, submission.fields)
             access.model = submission.model
-            await turn(STEP_BYTES)
             prepared = self._edits.prepare(submission, caller, access.request_id)
             await while_connected(
                 receive, send, lambda noting: self._answer(noting, prepared, access)

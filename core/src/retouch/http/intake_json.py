@@ -90,7 +90,9 @@ async def _images(raw: Raw | None) -> list[PictureInput]:
         raise _not_a_reference("images")
     if not 1 <= len(references) <= MAX_IMAGES:
         raise InvalidRequest(
-            f"`images` must have 1 to {MAX_IMAGES} items.", param="images", code="too_many_images"
+            f"`images` must have 1 to {MAX_IMAGES} items.",
+            param="images",
+            code="too_many_images" if references else "missing_required_parameter",
         )
     return [await _picture(reference, "images") for reference in references]
 

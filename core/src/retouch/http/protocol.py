@@ -17,6 +17,7 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from retouch._direct import Borrower, Filling
+from retouch._turns import turns
 from retouch.errors import GatewayError, HeadersTooLarge, InvalidRequest
 from retouch.media.blob import Budget
 
@@ -133,7 +134,8 @@ class _Rest(Borrower):
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go."""
         if self._filling is None:
-            self._large = PIECES.take(PIECE_BYTES)
+            # Where others wait for their turn, what is read would wait as well.
+            self._large = not turns().over() and PIECES.take(PIECE_BYTES)
             size = PIECE_BYTES if self._large else SMALL_PIECE_BYTES
             self._filling = Filling(min(self._left, size))
         return self._filling.room()
@@ -145,7 +147,7 @@ class _Rest(Borrower):
         filling.filled += nbytes
         self._left -= nbytes
         if filling.filled < filling.size:
-            self.has_read(nbytes)
+            self.read_on()
         else:
             self._filling = None
             # The transport holds the buffer as long as this callback runs.

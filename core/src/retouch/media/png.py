@@ -5,7 +5,6 @@ Rules: PNG specification, third edition (W3C), sections 5 and 11.
 
 from __future__ import annotations
 
-import itertools
 import struct
 import zlib
 from collections.abc import Generator, Iterable, Iterator
@@ -49,7 +48,12 @@ _ADAM7 = (
 _INFLATE_BYTES = 256 * 1024
 
 _CUT = "is cut off: the PNG ends in the middle of a chunk"
+_DAMAGED = "is damaged: the checksum of a PNG chunk is wrong"
 _HEAD = struct.Struct(">I4s")
+#: A checksum, and the head of the next chunk.
+_NEXT = struct.Struct(">II4s")
+#: After so many chunks at once the limit on their number is looked at.
+_RUN_CHUNKS = 1_024
 _IHDR = struct.Struct(">IIBBBBB")
 
 #: A chunk's type, where its data starts, the data's length, and the beginning of all data but
@@ -78,7 +82,7 @@ def walk(reader: Reader) -> Walk:
     :raises BrokenPicture: when it is cut off, damaged, animated or too large.
     """
     found: _Walk | None = None
-    for chunk in chunks(reader):
+    for chunk in chunks(reader, runs=True):
         if chunk is None:
             yield
         elif found is None:
@@ -95,23 +99,26 @@ def walk(reader: Reader) -> Walk:
     )
 
 
-def chunks(reader: Reader) -> Iterator[Chunk | None]:
+def chunks(reader: Reader, *, runs: bool = False) -> Iterator[Chunk | None]:
     """The chunks in order, each with its checksum verified; IEND is the last.
 
     ``None`` whenever more bytes must come first.
 
+    :param runs: several chunks of pixel data may come as one, with the length of all their data.
     :raises BrokenPicture: when the file is cut off or damaged, or has too many chunks.
     """
-    offset = len(SIGNATURE)
+    offset, count = len(SIGNATURE), 0
     head = yield from reader.get(offset, 8)
-    for count in itertools.count():
-        if len(head) < 8:
-            raise BrokenPicture("is cut off: the PNG ends before its IEND chunk")
+    while True:
         if count >= MAX_CHUNKS + offset // _BYTES_PER_CHUNK:
             raise BrokenPicture("is a PNG with too many chunks")
-        length, kind = _HEAD.unpack(head)
-        if not kind.isalpha():
-            raise BrokenPicture("is damaged: the PNG has a chunk without a proper name")
+        length, kind = _read_head(head)
+        if runs and kind == b"IDAT":
+            end, passed, size = _run(reader, offset)
+            if passed:
+                yield kind, offset + 8, size, b""
+                offset, head, count = end, reader.read(end, 8), count + passed
+                continue
         data = b""
         if kind != b"IDAT":
             data = (yield from reader.get(offset + 4, 4 + min(length, MAX_EXIF_BYTES)))[4:]
@@ -122,11 +129,38 @@ def chunks(reader: Reader) -> Iterator[Chunk | None]:
         if len(tail) < 4:
             raise BrokenPicture(_CUT)
         if crc.to_bytes(4, "big") != tail[:4]:
-            raise BrokenPicture("is damaged: the checksum of a PNG chunk is wrong")
+            raise BrokenPicture(_DAMAGED)
         yield kind, offset + 8, length, data
         if kind == b"IEND":
             return
-        offset, head = end + 4, tail[4:]
+        offset, head, count = end + 4, tail[4:], count + 1
+
+
+def _read_head(head: bytes) -> tuple[int, bytes]:
+    """Length of the data and type of a chunk."""
+    if len(head) < 8:
+        raise BrokenPicture("is cut off: the PNG ends before its IEND chunk")
+    length, kind = _HEAD.unpack(head)
+    if not kind.isalpha():
+        raise BrokenPicture("is damaged: the PNG has a chunk without a proper name")
+    return length, kind
+
+
+def _run(reader: Reader, offset: int) -> tuple[int, int, int]:
+    """Go over chunks of pixel data that are in the window, each with the head of the next one.
+
+    :returns: where they end, how many they are, and how many bytes of data they hold.
+    """
+    view = reader.view(offset, reader.size)
+    last = len(view) - _NEXT.size
+    place = count = size = 0
+    length, kind = _HEAD.unpack_from(view) if last > 0 else (0, b"")
+    while kind == b"IDAT" and (end := place + 8 + length) <= last and count < _RUN_CHUNKS:
+        checksum, following, kind = _NEXT.unpack_from(view, end)
+        if crc32(view[place + 4 : end]) != checksum:
+            raise BrokenPicture(_DAMAGED)
+        place, length, size, count = end + 4, following, size + length, count + 1
+    return offset + place, count, size
 
 
 def _checksum(reader: Reader, offset: int, size: int) -> Generator[None, None, int]:

@@ -159,6 +159,7 @@ class _Payload(aiohttp.Payload):
 
     async def write(self, writer: aiohttp.abc.AbstractStreamWriter) -> None:
         for piece in self._body.chunks():
+            # A fast receiver never makes the writer wait, and then everybody else would.
             await turn(len(piece))
             await writer.write(piece)
 

@@ -89,7 +89,7 @@ class _Filler(Borrower):
         self._heard = self._loop.time()
         self._filling.filled += nbytes
         if self._filling.filled < self._filling.size - 1:
-            self.has_read(nbytes)
+            self.read_on()
             return
         self.give_back()
         if self._filling.filled == self._filling.size:

@@ -81,6 +81,11 @@ def reference_body(edit: EditRequest, *, model: str) -> Body:
 
 
 _NULL = msgspec.Raw(b"null")
+#: Made once: every decoder of a union is built anew.
+_ANY_USAGE: msgspec.json.Decoder[dict[str, Any] | None] = msgspec.json.Decoder(
+    dict[str, Any] | None
+)
+_USAGE: msgspec.json.Decoder[Usage | None] = msgspec.json.Decoder(Usage | None)
 
 
 class _Image(msgspec.Struct):
@@ -120,7 +125,8 @@ def read_result(response: UpstreamResponse, price: Price | None) -> EditResult:
     )
     if not images or any(item.data is None and item.url is None for item in images):
         raise UpstreamInvalid("The provider answered without a picture.")
-    usage, cost = _usage(answer.usage, price)
+    # SVG planning is billed at another model's rates, which the answer does not give.
+    known = answer.svg_usage is None
     extra = {"safety_identifier": answer.safety_identifier, "svg_usage": answer.svg_usage}
     return EditResult(
         images=images,
@@ -129,9 +135,8 @@ def read_result(response: UpstreamResponse, price: Price | None) -> EditResult:
         output_format=answer.output_format,
         quality=answer.quality,
         size=answer.size,
-        usage=usage,
-        # SVG planning is billed at another model's rates, which the answer does not give.
-        cost=None if answer.svg_usage is not None else cost,
+        usage=_usage(answer.usage),
+        cost=_cost(answer.usage, price, len(images)) if known else None,
         extra={name: value for name, value in extra.items() if value is not None},
     )
 
@@ -167,7 +172,8 @@ async def read_events(
     async for frame in frames(response.stream):
         if frame.data == b"[DONE]":
             continue
-        event = _decode(cut(frame.data, "b64_json").text, _Event)
+        rest = cut(frame.data, "b64_json").text
+        event = _decode(rest, _Event)
         kind = event.type or frame.event
         if event.error is not None or kind == "error":
             # OpenAI nests the error; servers that imitate it may send it flat.
@@ -180,8 +186,9 @@ async def read_events(
         if kind == COMPLETED:
             if not (event.b64_json or event.url):
                 raise UpstreamInvalid("The provider's stream was completed without a picture.")
-            completed, cost = True, _usage(event.usage, price)[1]
-        yield EditEvent(type=kind, data=frame.data.replace(b"\n", b" "), cost=cost)
+            completed, cost = True, _cost(event.usage, price, 1)
+        data = _readable(frame.data, rest).replace(b"\n", b" ")
+        yield EditEvent(type=kind, data=data, cost=cost)
     if not completed:
         raise UpstreamError("The provider's stream ended before the edit was complete.")
 
@@ -193,17 +200,36 @@ def _decode(text: bytes, kind: type[Any]) -> Any:
         raise UpstreamInvalid from error
 
 
-def _usage(raw: msgspec.Raw, price: Price | None) -> tuple[dict[str, Any] | None, Any]:
-    """The usage object as it came, and what it costs.
+def _usage(raw: msgspec.Raw) -> dict[str, Any] | None:
+    """The usage object as it came; ``None`` for one that is none."""
+    try:
+        return _ANY_USAGE.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
-    A usage that does not have OpenAI's shape is passed on all the same, without a cost.
+
+def _cost(raw: msgspec.Raw, price: Price | None, pictures: int) -> float | None:
+    """What an answer costs; ``None`` for a usage that does not have OpenAI's shape."""
+    if price is None:
+        return None
+    if price.per_image is not None:
+        return price.of_images(pictures)
+    try:
+        return price.of_usage(_USAGE.decode(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _readable(event: bytes, rest: bytes) -> bytes:
+    """The event as valid UTF-8, without which the SDKs lose it and all that follow.
+
+    :param rest: the event without its picture.
     """
     try:
-        usage = msgspec.json.decode(raw, type=dict[str, Any] | None)
-        typed = msgspec.convert(usage, Usage | None)
-    except (msgspec.DecodeError, RecursionError):
-        return None, None
-    return usage, None if price is None else price.of_usage(typed)
+        rest.decode()
+    except UnicodeDecodeError:
+        return event.decode("utf-8", "replace").encode()
+    return event
 
 
 def _file(name: str, stem: str, picture: Picture) -> FilePart:

@@ -142,7 +142,7 @@ async def translate_stream(
     """OpenAI's events, as they arrive."""
     price = answers.price_of(account.model(edit))
     async for event in openai_wire.read_events(response, price, event_failure):
-        yield answers.priced_event(event, price)
+        yield event
 
 
 def _knows_formats(edit: EditRequest, account: Account) -> bool:

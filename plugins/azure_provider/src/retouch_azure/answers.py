@@ -8,7 +8,6 @@ import msgspec
 
 from retouch import (
     Account,
-    EditEvent,
     EditRequest,
     EditResult,
     ModelInfo,
@@ -41,13 +40,6 @@ def read(response: UpstreamResponse, edit: EditRequest, account: Account) -> Edi
     return result if model is None else _priced(result, model, response)
 
 
-def priced_event(event: EditEvent, price: Price | None) -> EditEvent:
-    """The event with its cost, also where the configuration has a price per picture."""
-    if event.type != openai_wire.COMPLETED or price is None or price.per_image is None:
-        return event
-    return msgspec.structs.replace(event, cost=price.of_images(1))
-
-
 def price_of(model: ModelInfo | None) -> Price | None:
     """The model's prices, if it is listed and has any."""
     return None if model is None else model.price
@@ -78,12 +70,13 @@ def _priced(result: EditResult, model: ModelInfo, response: UpstreamResponse) ->
     changes: dict[str, Any] = {}
     if model.family in PNG_FAMILIES and result.output_format is None:
         changes["output_format"] = "png"
-    if model.price is not None and model.price.per_image is not None:
-        changes["cost"] = model.price.of_images(len(result.images))
-    elif model.price is not None and model.price.per_megapixel is not None:
-        changes["cost"] = _metered_cost(response, model.price)
+    price = model.price
+    if price is not None and price.per_image is not None:
+        pass  # `read_result` has counted the pictures
+    elif price is not None and price.per_megapixel is not None:
+        changes["cost"] = _metered_cost(response, price)
     elif (tokens := _mai_tokens(result.usage)) is not None:
-        changes |= _mai_usage(tokens, model.price)
+        changes |= _mai_usage(tokens, price)
     return msgspec.structs.replace(result, **changes) if changes else result
 
 

@@ -37,6 +37,8 @@ from retouch_local import grammar
 from retouch_local.job import Job, Outcome
 
 OPS = "ops"
+#: The one command of it that takes a seed.
+OUTPAINT = "outpaint"
 FREE = Price(per_image=0.0)
 
 
@@ -44,7 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """``[accounts.NAME]`` with ``provider = "local"``.
 
     :param threads: edits worked on at the same time; the others wait. The default is one per
-        processor core.
+        processor core that this process may use.
     """
 
     threads: Annotated[int, Meta(ge=1, le=64)] | None = None
@@ -90,6 +92,12 @@ def validate(edit: EditRequest) -> None:
             f"`{moved.name}` moves pixels, so it cannot be restricted to a mask.",
             param="mask",
             code="mask_not_supported",
+        )
+    seed = edit.options.seed if edit.options is not None else None
+    if seed is not None and not any(step.command.name == OUTPAINT for step in steps):
+        raise UnsupportedParameter(
+            "`seed`: of this model's commands only `outpaint` draws anything at random.",
+            param="seed",
         )
 
 
@@ -166,10 +174,17 @@ def _workers(account: Account) -> ThreadPoolExecutor:
     pool: ThreadPoolExecutor | None = account.state.get("workers")
     if pool is None:
         settings: Settings = account.settings
-        threads = settings.threads or os.cpu_count() or 1
+        threads = settings.threads or _cores()
         pool = ThreadPoolExecutor(threads, thread_name_prefix=f"retouch-{account.name}")
         account.state["workers"] = pool
     return pool
+
+
+def _cores() -> int:
+    """The processor cores that this process may use: in a container often not all there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _run(job: Job, stop: threading.Event) -> Outcome:

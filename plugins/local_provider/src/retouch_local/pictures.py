@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from retouch import Blob, InvalidImage, Picture
@@ -40,6 +41,8 @@ def load(picture: Picture) -> Image.Image:
     try:
         stored = Image.open(io.BytesIO(picture.blob.read()), formats=[picture.format.upper()])
         stored.load()
+    except MemoryError:  # this machine's fault, not the picture's
+        raise
     # Decoders raise nearly everything on broken data, and their texts may hold addresses.
     except Exception:
         raise InvalidImage(
@@ -98,6 +101,11 @@ def fitted(pixels: Image.Image, size: Size) -> Image.Image:
 def _eight_bits(stored: Image.Image) -> Image.Image:
     if stored.mode.startswith("I"):
         # Pillow clips 16-bit grey at 255 instead of scaling it.
-        high_bytes = stored.point(lambda level: level / 256)
-        return high_bytes.convert("L").convert("RGB")
+        grey = stored.point(lambda level: level / 256).convert("L")
+        hidden = stored.info.get("transparency")
+        if hidden is None:
+            return grey.convert("RGB")
+        # The one transparent level (PNG's tRNS) has 16 bits; its neighbours are opaque.
+        shown = Image.fromarray((np.asarray(stored) != hidden).astype(np.uint8) * 255)
+        return Image.merge("RGBA", (grey, grey, grey, shown))
     return stored.convert("RGBA" if stored.has_transparency_data else "RGB")
