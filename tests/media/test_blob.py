@@ -27,7 +27,7 @@ from retouch.media.blob import (
     budget,
 )
 
-LARGE = random.Random(7).randbytes(7 * CHUNK_SIZE + 5)
+LARGE = random.Random(7).randbytes(1_835_013)
 
 
 def open_files() -> int:

@@ -21,8 +21,10 @@ SPOOL_THRESHOLD = 256 * 1024
 #: Above, it is in memory while all such blobs of the process together stay below this: a file
 #: costs two more copies, but large pictures must not cost memory without bound.
 MEMORY_BUDGET = 16 * MIB
-#: Reads and writes of spooled blobs happen in pieces of this size.
-CHUNK_SIZE = 256 * 1024
+#: Spooled blobs are read in pieces of this size.
+CHUNK_SIZE = 512 * 1024
+#: So much of a blob that goes to a file is collected before it is written.
+FLUSH_BYTES = 256 * 1024
 #: Closing a nameless file from this size on would hold up the event loop: 49 MB take 3 ms, and
 #: many edits may end at the same time.
 SLOW_CLOSE = 2 * MIB
@@ -181,7 +183,7 @@ class BlobWriter:
         self.pending += len(data)
         self.size += len(data)
         if self._fd >= 0:
-            return self.pending >= CHUNK_SIZE
+            return self.pending >= FLUSH_BYTES
         return self.size > SPOOL_THRESHOLD and not self._may_stay(len(data))
 
     def flush(self) -> None:
