@@ -15,7 +15,7 @@ from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 #: Seconds of work after which large steps wait for the next turn.
-TURN_SECONDS = 0.005
+TURN_SECONDS = 0.004
 #: Of those that wait, one turn takes as many as work on so many bytes: about 2 ms.
 TURN_BYTES = 4 * 1024 * 1024
 #: Steps on less never wait.

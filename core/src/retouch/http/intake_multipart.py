@@ -17,7 +17,7 @@ import multipart
 from retouch._tasks import in_thread
 from retouch.errors import InvalidRequest, RequestTooLarge
 from retouch.http.fields import FormFields
-from retouch.media.blob import BlobWriter, Spool
+from retouch.media.blob import UNHURRIED_BYTES, BlobWriter, Spool
 from retouch.media.pictures import Inspection
 from retouch.submission import MAX_IMAGES, Submission
 from retouch.types import Picture
@@ -28,10 +28,6 @@ MAX_NAME_CHARS = 128
 MAX_FIELD_BYTES = 128 * 1024
 #: OpenAI's limit is "less than 50 MB" a picture.
 MAX_FILE_BYTES = 50 * 1024 * 1024
-
-#: What a form writes to the disk beyond this is written in a worker thread: now and then a
-#: large upload has to wait for the disk, up to 60 ms at a time.
-UNHURRIED_BYTES = 32 * 1024 * 1024
 
 _IMAGE_NAME = re.compile(r"(?:image|images)(?:\[([0-9]{0,2})\])?")
 _PICTURE_FIELDS = frozenset({"image", "images", "mask", "markup"})

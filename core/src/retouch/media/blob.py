@@ -25,6 +25,9 @@ MEMORY_BUDGET = 16 * MIB
 CHUNK_SIZE = 512 * 1024
 #: So much of a blob that goes to a file is collected before it is written.
 FLUSH_BYTES = 256 * 1024
+#: What a request writes to the disk or reads from it beyond this should be done in a worker
+#: thread: now and then a large one has to wait for the disk, up to 60 ms at a time.
+UNHURRIED_BYTES = 20 * MIB
 #: Closing a nameless file from this size on would hold up the event loop: 49 MB take 3 ms, and
 #: many edits may end at the same time.
 SLOW_CLOSE = 2 * MIB

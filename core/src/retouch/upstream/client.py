@@ -8,12 +8,14 @@ variables, asks for unpacked answers and reads with a cap.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import functools
+from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 
 import aiohttp
 import yarl
 
+from retouch._tasks import in_thread
 from retouch._turns import STEP_BYTES, turn
 from retouch.config import LimitsConfig
 from retouch.errors import (
@@ -22,6 +24,7 @@ from retouch.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from retouch.media.blob import UNHURRIED_BYTES
 from retouch.types import UpstreamRequest, UpstreamResponse
 from retouch.upstream.body import Body
 from retouch.upstream.direct import HEAD_BUFFER, can_read_directly, read_directly
@@ -158,10 +161,16 @@ class _Payload(aiohttp.Payload):
         self._size = body.size
 
     async def write(self, writer: aiohttp.abc.AbstractStreamWriter) -> None:
-        for piece in self._body.chunks():
+        pieces = self._body.chunks()
+        while (piece := await self._next(pieces)) is not None:
             # A fast receiver never makes the writer wait, and then everybody else would.
             await turn(len(piece))
             await writer.write(piece)
+
+    async def _next(self, pieces: Iterator[bytes | memoryview]) -> bytes | memoryview | None:
+        if self._body.size <= UNHURRIED_BYTES:
+            return next(pieces, None)
+        return await in_thread(functools.partial(next, pieces, None))
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return b"".join(self._body.chunks()).decode(encoding, errors)
