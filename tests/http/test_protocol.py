@@ -106,7 +106,7 @@ def test_two_requests_in_one_write(opened: Door) -> None:
         assert [read_one(connection) for _ in range(3)] == [200, 200, 200]
 
 
-@pytest.mark.parametrize("size", [100_000, PIECE_BYTES, 3 * PIECE_BYTES + 5])
+@pytest.mark.parametrize("size", [100_000, 300_000, PIECE_BYTES, 3 * PIECE_BYTES + 5])
 def test_requests_behind_a_large_body(opened: Door, size: int) -> None:
     """The body goes around the parser; what follows it must not."""
     data = picture(8, 8).ljust(size, b"\0")

@@ -26,6 +26,8 @@ from retouch.media.blob import Budget
 PIECE_BYTES = 1024 * 1024
 SMALL_PIECE_BYTES = 128 * 1024
 PIECES = Budget(8 * 1024 * 1024)
+#: Less than this is not worth the way around the parser.
+MIN_REST_BYTES = 128 * 1024
 #: Above these a request head is refused with 431 (limits of common load balancers).
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32 * 1024
@@ -34,7 +36,8 @@ MAX_HEADER_BYTES = 32 * 1024
 class GatewayProtocol(HttpToolsProtocol):
     """One connection. Only hooks that uvicorn's own subclasses use are overridden."""
 
-    #: Bytes of a body of known length that are still to come.
+    #: Whether the body has a known length, and how many bytes of it are still to come.
+    _sized = False
     _left = 0
 
     def on_message_begin(self) -> None:
@@ -54,10 +57,10 @@ class GatewayProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is complete: the length of the body is known, or it comes in chunks."""
         super().on_headers_complete()
-        self._left = 0
+        self._sized, self._left = False, 0
         for name, value in self.headers:
             if name == b"content-length":
-                self._left = int(value)
+                self._sized, self._left = True, int(value)
 
     def on_message_complete(self) -> None:
         """The parser has seen the end of the request."""
@@ -65,9 +68,9 @@ class GatewayProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the socket, but for the rest of a body of known length."""
+        """Bytes from the socket, but for the rest of a large body of known length."""
         super().data_received(data)
-        if self._left and not self.transport.is_closing():
+        if self._left >= MIN_REST_BYTES and not self.transport.is_closing():
             _Rest(self.transport, self, self._left)
 
     def eof_received(self) -> None:
@@ -92,8 +95,9 @@ class GatewayProtocol(HttpToolsProtocol):
         else:
             cycle.body = bytearray(cycle.body)
             cycle.body += body
-        # Until it is taken; ``receive`` reads on.
-        self.flow.pause_reading()
+        if self._left or not self._sized:
+            # Until it is taken; ``receive`` reads on.
+            self.flow.pause_reading()
         cycle.message_event.set()
 
     def on_rest(self, body: bytes) -> None:
