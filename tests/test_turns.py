@@ -10,6 +10,7 @@ import pytest
 from retouch import _turns
 from retouch._tasks import cancel, spawn
 from retouch._turns import SMALL_BYTES, TURN_BYTES, Turns, turn, turns
+from tests.fakes.bystander import turns_beside
 
 
 @pytest.fixture
@@ -51,33 +52,20 @@ async def test_what_is_larger_than_a_turn_gets_one_of_its_own() -> None:
             await turn(10 * TURN_BYTES)
 
 
-async def turns_of_others(count: int, size: int) -> int:
-    """How often others got their turn while so many steps of this size were made."""
-    passed = 0
-
-    async def other() -> None:
-        nonlocal passed
-        while True:
-            await asyncio.sleep(0)
-            passed += 1
-
-    beside = spawn(other())
-    await asyncio.sleep(0)
+async def steps(count: int, size: int) -> None:
     for _ in range(count):
         await turn(size)
-    await cancel(beside)
-    return passed
 
 
 @pytest.mark.usefixtures("_all_time")
 async def test_as_long_as_there_is_time_nobody_waits() -> None:
-    assert await turns_of_others(20, TURN_BYTES) == 0
+    assert await turns_beside(steps(20, TURN_BYTES)) == 0
 
 
 @pytest.mark.usefixtures("_no_time")
 async def test_small_steps_never_wait() -> None:
-    assert await turns_of_others(20, SMALL_BYTES - 1) == 0
-    assert await turns_of_others(20, SMALL_BYTES) >= 19
+    assert await turns_beside(steps(20, SMALL_BYTES - 1)) == 0
+    assert await turns_beside(steps(20, SMALL_BYTES)) >= 19
 
 
 @pytest.mark.usefixtures("_no_time")

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
-from retouch._tasks import spawn
 from retouch.errors import InvalidImage
 from retouch.http.inspection import SLICE_BYTES, inspected
 from retouch.media.blob import Blob
+from tests.fakes.bystander import turns_beside
 from tests.fakes.pictures import picture
 
 PNG = picture(8, 8)
@@ -31,16 +29,4 @@ async def test_a_broken_one_is_refused_by_its_field(size: int) -> None:
 
 @pytest.mark.parametrize(("size", "turns"), [(SLICE_BYTES, 0), (4 * SLICE_BYTES, 3)])
 async def test_others_get_their_turn_between_slices(size: int, turns: int) -> None:
-    taken = 0
-
-    async def other() -> None:
-        nonlocal taken
-        while True:
-            await asyncio.sleep(0)
-            taken += 1
-
-    beside = spawn(other())
-    await asyncio.sleep(0)
-    await inspected(Blob(PNG.ljust(size, b"\0")), "image")
-    beside.cancel()
-    assert taken == turns
+    assert await turns_beside(inspected(Blob(PNG.ljust(size, b"\0")), "image")) == turns
