@@ -62,14 +62,14 @@ class Borrower(asyncio.BufferedProtocol):
     def __init__(self, transport: asyncio.Transport, owner: asyncio.Protocol) -> None:
         self._transport = transport
         self._owner = owner
+        self._turns = turns()
         transport.set_protocol(self)
 
     def read_on(self) -> None:
         """Bytes were read and more are wanted, in this turn of the loop or in a later one."""
-        mine = turns()
-        if mine.over():
+        if self._turns.over():
             self._transport.pause_reading()
-            mine.later(READ_BYTES, self._resume)
+            self._turns.later(READ_BYTES, self._resume)
 
     def _resume(self) -> None:
         if not self._transport.is_closing():

@@ -17,7 +17,6 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from retouch._direct import Borrower, Filling
-from retouch._turns import turns
 from retouch.errors import GatewayError, HeadersTooLarge, InvalidRequest
 from retouch.media.blob import Budget
 
@@ -139,7 +138,7 @@ class _Rest(Borrower):
         """Where the next bytes go."""
         if self._filling is None:
             # Where others wait for their turn, what is read would wait as well.
-            self._large = not turns().over() and PIECES.take(PIECE_BYTES)
+            self._large = not self._turns.over() and PIECES.take(PIECE_BYTES)
             size = PIECE_BYTES if self._large else SMALL_PIECE_BYTES
             self._filling = Filling(min(self._left, size))
         return self._filling.room()
