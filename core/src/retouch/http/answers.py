@@ -51,9 +51,7 @@ async def send_body(
     await send({"type": "http.response.start", "status": status, "headers": raw})
     for piece in body.chunks():
         for start in range(0, len(piece), SEND_BYTES):
-            part = (
-                piece if len(piece) <= SEND_BYTES else memoryview(piece)[start : start + SEND_BYTES]
-            )
+            part = piece[start : start + SEND_BYTES]
             await turn(len(part))
             await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body", "body": b""})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from types import TracebackType
 
 import aiohttp
@@ -161,16 +161,12 @@ class _Payload(aiohttp.Payload):
         self._size = body.size
 
     async def write(self, writer: aiohttp.abc.AbstractStreamWriter) -> None:
-        pieces = self._body.chunks()
-        while (piece := await self._next(pieces)) is not None:
+        following = functools.partial(next, self._body.chunks(), None)
+        large = self._body.size > UNHURRIED_BYTES
+        while (piece := await in_thread(following) if large else following()) is not None:
             # A fast receiver never makes the writer wait, and then everybody else would.
             await turn(len(piece))
             await writer.write(piece)
-
-    async def _next(self, pieces: Iterator[bytes | memoryview]) -> bytes | memoryview | None:
-        if self._body.size <= UNHURRIED_BYTES:
-            return next(pieces, None)
-        return await in_thread(functools.partial(next, pieces, None))
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return b"".join(self._body.chunks()).decode(encoding, errors)

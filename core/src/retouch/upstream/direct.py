@@ -40,12 +40,12 @@ async def read_directly(response: aiohttp.ClientResponse, patience: float) -> by
     :raises UpstreamError: when the connection breaks.
     :raises aiohttp.ClientError: when it broke before.
     """
-    size, connection = response.content_length, response.connection
+    size = response.content_length or 0
     # Many answers may begin at the same time, and all want their room.
-    await turn(size or 0)
+    await turn(size)
     # What the parser held back comes when what it gave was read.
     begun = b"".join(iter(response.content.read_nowait, b""))
-    if response.content.is_eof() or size is None or connection is None:
+    if response.content.is_eof():
         return begun
     filler = _Filler(response, begun, size, patience)
     try:
@@ -62,7 +62,7 @@ class _Filler(Borrower):
         self, response: aiohttp.ClientResponse, begun: bytes, size: int, patience: float
     ) -> None:
         connection = response.connection
-        assert connection is not None  # noqa: S101  looked at by read_directly
+        assert connection is not None  # noqa: S101  by can_read_directly
         assert connection.protocol is not None  # noqa: S101
         assert connection.transport is not None  # noqa: S101
         self._loop = asyncio.get_running_loop()
