@@ -27,7 +27,7 @@ SOON = 5
 def test_plain_edit(client: openai.OpenAI, upstream: OpenAIUpstream) -> None:
     upstream.script(Hang())
     with pytest.raises(openai.APITimeoutError):
-        client.with_options(max_retries=0, timeout=1.5).images.edit(**GOOD)
+        client.with_options(max_retries=0, timeout=3).images.edit(**GOOD)
     assert upstream.wait_for_request().left.wait(SOON)
 
 

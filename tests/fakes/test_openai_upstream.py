@@ -253,5 +253,5 @@ def test_breaks_streams(sdk: openai.OpenAI, upstream: OpenAIUpstream) -> None:
 def test_notices_that_a_client_left(sdk: openai.OpenAI, upstream: OpenAIUpstream) -> None:
     upstream.script(Hang())
     with pytest.raises(openai.APITimeoutError):
-        sdk.images.edit(**GOOD, timeout=1)
+        sdk.images.edit(**GOOD, timeout=3)
     assert upstream.wait_for_request().left.wait(5)

@@ -340,8 +340,8 @@ async def test_a_stream_that_breaks_or_falls_silent() -> None:
         await connection.send(STREAM + b": x")
         await connection.closed()
 
-    for handle, expected in ((broken, UpstreamError), (silent, UpstreamTimeout)):
-        async with serving(handle) as server, client(read_timeout=0.1) as out, out.edit() as http:
+    for handle, wait, expected in ((broken, 5, UpstreamError), (silent, 0.2, UpstreamTimeout)):
+        async with serving(handle) as server, client(read_timeout=wait) as out, out.edit() as http:
             got = await http.send(post(server.url, stream=True))
             assert got.stream is not None
             with pytest.raises(UpstreamError) as failed:

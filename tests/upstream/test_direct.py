@@ -173,10 +173,10 @@ async def test_an_answer_may_take_longer_than_the_read_timeout() -> None:
         await connection.request()
         await connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(BODY))
         for start in range(0, len(BODY), len(BODY) // 10):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
             await connection.send(BODY[start : start + len(BODY) // 10])
 
-    limits = LIMITS | {"read_timeout": 0.7}
+    limits = LIMITS | {"read_timeout": 1.5}
     async with serving(handle) as server, client(**limits) as out, out.edit() as http:
         assert (await http.send(post(server.url))).body == BODY
 

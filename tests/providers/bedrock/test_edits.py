@@ -355,7 +355,7 @@ def test_a_paid_edit_is_not_sent_again(
     bedrock.script(reply())
     if reply is Hang:
         with pytest.raises(openai.APITimeoutError):
-            edit(sdk, timeout=1)
+            edit(sdk, timeout=3)
     else:
         error = refused(sdk)
         assert error.response.headers["x-should-retry"] == "false"
