@@ -128,6 +128,26 @@ class TestRoomInMemory:
         assert blob.read() == LARGE
         assert room.used == 0
 
+    def test_one_request_cannot_take_all_of_it(
+        self, room: Budget, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("retouch.media.blob.REQUEST_BUDGET", len(LARGE) + 1)
+
+        def blobs(spool: Spool) -> list[bool]:
+            made = []
+            for _ in range(2):
+                writer = spool.writer()
+                writer.write(LARGE)
+                made.append("memory" in repr(spool.finish(writer)))
+            return made
+
+        with Spool() as greedy, Spool() as other, Spool() as late:
+            assert blobs(greedy) == [True, False]
+            assert blobs(other) == [True, False]
+            assert blobs(late) == [False, False]
+        with Spool() as again:
+            assert blobs(again) == [True, False]
+
 
 def test_two_readers_at_once_do_not_disturb_each_other() -> None:
     blob = written(LARGE)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import functools
+import gc
 import ipaddress
 import ssl
+import tracemalloc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from retouch.errors import UpstreamError, UpstreamTimeout
 from retouch.upstream.body import Body
 from retouch.upstream.client import Client
 from retouch.upstream.direct import HEAD_BUFFER, MIN_DIRECT_BYTES
+from retouch.upstream.room import Room
 from tests.upstream.raw_server import Connection, serving
 from tests.upstream.sending import HANG_SECONDS, client, post
 
@@ -113,6 +117,50 @@ async def test_however_much_comes_with_the_head(first: int) -> None:
             await connection.send(BODY[first + 100_000 :])
 
     assert await exchange(handle, 2) == ([BODY] * 2, 1)
+
+
+async def test_an_answer_that_was_read_is_kept_by_nobody() -> None:
+    """While its connection stays open for the next one."""
+    async with serving(answers) as server, client(**LIMITS) as out:
+        tracemalloc.start()
+        try:
+            async with out.edit() as http:
+                got = await http.send(post(server.url))
+            assert tracemalloc.get_traced_memory()[0] > len(BODY)
+            del got, http
+            gc.collect()
+            assert tracemalloc.get_traced_memory()[0] < len(BODY) // 4
+        finally:
+            tracemalloc.stop()
+        assert server.connections == 1
+
+
+async def test_answers_take_turns_when_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second is read when the edit of the first is over."""
+    monkeypatch.setattr("retouch.upstream.client.Room", functools.partial(Room, len(BODY), 3600))
+    answered = asyncio.Semaphore(0)
+
+    async def handle(connection: Connection) -> None:
+        while True:
+            await connection.request()
+            await connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(BODY))
+            answered.release()
+            await connection.send(BODY)
+
+    async with (
+        asyncio.timeout(HANG_SECONDS),
+        serving(handle) as server,
+        client(**LIMITS) as out,
+        out.edit() as second,
+    ):
+        async with out.edit() as first:
+            assert (await first.send(post(server.url))).body == BODY
+            await answered.acquire()
+            waiting = asyncio.ensure_future(second.send(post(server.url)))
+            await answered.acquire()
+            await asyncio.sleep(0.05)
+            assert not waiting.done()
+        assert (await waiting).body == BODY
 
 
 async def test_over_tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,11 @@ class Filling:
         """
         self._view.release()
         self._file.truncate(self.filled)
-        return self._file.getvalue()
+        data = self._file.getvalue()
+        # uvloop's transports keep the methods of the last protocol that read into buffers, and
+        # with them all this, for as long as the connection stays open.
+        self._file.close()
+        return data
 
 
 class Borrower(asyncio.BufferedProtocol):

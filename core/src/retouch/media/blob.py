@@ -20,7 +20,9 @@ MIB = 1024 * 1024
 SPOOL_THRESHOLD = 256 * 1024
 #: Above, it is in memory while all such blobs of the process together stay below this: a file
 #: costs two more copies, but large pictures must not cost memory without bound.
-MEMORY_BUDGET = 16 * MIB
+MEMORY_BUDGET = 96 * MIB
+#: The same for the blobs of one request.
+REQUEST_BUDGET = 32 * MIB
 #: Spooled blobs are read in pieces of this size.
 CHUNK_SIZE = 512 * 1024
 #: So much of a blob that goes to a file is collected before it is written.
@@ -36,15 +38,21 @@ SMALL_WRITE = 4096
 
 
 class Budget:
-    """Counts the bytes of blobs that are in memory though they could be in files."""
+    """Counts the bytes of blobs that are in memory though they could be in files.
 
-    def __init__(self, limit: int) -> None:
+    :param whole: what this is a part of; its limit holds as well.
+    """
+
+    def __init__(self, limit: int, whole: Budget | None = None) -> None:
         self.limit = limit
         self.used = 0
+        self._whole = whole
 
     def take(self, size: int) -> bool:
         """Whether ``size`` more bytes fit; if so they count until they are given back."""
         if self.used + size > self.limit:
+            return False
+        if self._whole is not None and not self._whole.take(size):
             return False
         self.used += size
         return True
@@ -52,6 +60,8 @@ class Budget:
     def give(self, size: int) -> None:
         """Bytes that ``take`` granted are free again."""
         self.used -= size
+        if self._whole is not None:
+            self._whole.give(size)
 
 
 #: The one budget of this process.
@@ -61,12 +71,13 @@ budget = Budget(MEMORY_BUDGET)
 class Blob:
     """A fixed sequence of bytes of known ``size``; made by ``Blob(data)`` or a ``Spool``."""
 
-    __slots__ = ("_fd", "_granted", "_pieces", "_starts", "size")
+    __slots__ = ("_budget", "_fd", "_granted", "_pieces", "_starts", "size")
 
     def __init__(self, data: bytes) -> None:
         self._hold((data,) if data else ())
 
-    def _hold(self, pieces: Sequence[bytes], granted: int = 0) -> None:
+    def _hold(self, pieces: Sequence[bytes], granted: int = 0, share: Budget = budget) -> None:
+        self._budget = share
         self._pieces: Sequence[bytes] = pieces
         #: Where each piece begins, and where the last one ends.
         self._starts = [0, *itertools.accumulate(map(len, pieces))]
@@ -75,9 +86,9 @@ class Blob:
         self.size = self._starts[-1]
 
     @classmethod
-    def _of_pieces(cls, pieces: Sequence[bytes], granted: int) -> Blob:
+    def _of_pieces(cls, pieces: Sequence[bytes], granted: int, share: Budget) -> Blob:
         blob = cls(b"")
-        blob._hold(pieces, granted)
+        blob._hold(pieces, granted, share)
         return blob
 
     @classmethod
@@ -142,7 +153,7 @@ class Blob:
         fd, self._fd = self._fd, -1
         granted, self._granted = self._granted, 0
         self._pieces, self._starts = (), [0]
-        budget.give(granted)
+        self._budget.give(granted)
         if fd >= 0:
             _free(fd, self.size)
 
@@ -151,7 +162,7 @@ class Blob:
 
     def __del__(self, _close: Callable[[int], None] = os.close) -> None:
         if self._granted:
-            budget.give(self._granted)
+            self._budget.give(self._granted)
         if self._fd >= 0:
             _close(self._fd)
 
@@ -162,9 +173,10 @@ class Blob:
 class BlobWriter:
     """Collects bytes into one ``Blob``; a file is opened only when memory may not be used."""
 
-    __slots__ = ("_fd", "_granted", "_pieces", "pending", "size")
+    __slots__ = ("_budget", "_fd", "_granted", "_pieces", "pending", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, share: Budget = budget) -> None:
+        self._budget = share
         self._pieces: list[bytes | bytearray] = []
         self.pending = 0
         self._granted = 0
@@ -207,7 +219,7 @@ class BlobWriter:
             pieces = [bytes(piece) for piece in self._pieces if piece]
             self._pieces.clear()
             granted, self._granted = self._granted, 0
-            return Blob._of_pieces(pieces, granted)
+            return Blob._of_pieces(pieces, granted, self._budget)
         self.flush()
         fd, self._fd = self._fd, -1
         return Blob._of_file(fd, self.size)
@@ -228,14 +240,14 @@ class BlobWriter:
     def _may_stay(self, more: int) -> bool:
         # The first piece beyond the threshold asks for everything before it, too.
         wanted = more if self._granted else self.size
-        if not budget.take(wanted):
+        if not self._budget.take(wanted):
             return False
         self._granted += wanted
         return True
 
     def _give_back(self) -> None:
         granted, self._granted = self._granted, 0
-        budget.give(granted)
+        self._budget.give(granted)
 
 
 class Spool:
@@ -243,10 +255,11 @@ class Spool:
 
     def __init__(self) -> None:
         self._owned: list[Blob | BlobWriter] = []
+        self._share = Budget(REQUEST_BUDGET, budget)
 
     def writer(self) -> BlobWriter:
         """A new writer; close of the spool frees its file even if it never finished."""
-        writer = BlobWriter()
+        writer = BlobWriter(self._share)
         self._owned.append(writer)
         return writer
 

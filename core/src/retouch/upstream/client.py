@@ -28,6 +28,7 @@ from retouch.media.blob import UNHURRIED_BYTES
 from retouch.types import UpstreamRequest, UpstreamResponse
 from retouch.upstream.body import Body
 from retouch.upstream.direct import HEAD_BUFFER, can_read_directly, read_directly
+from retouch.upstream.room import Place, Room
 
 #: Bytes of an answer of unknown length that aiohttp may buffer before it stops reading.
 READ_BUFFER = 1024 * 1024
@@ -59,6 +60,7 @@ class Client:
 
     def __init__(self, limits: LimitsConfig, user_agent: str) -> None:
         self._limits = limits
+        self._room = Room()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -77,7 +79,7 @@ class Client:
 
     def edit(self) -> EditHttp:
         """The way out for one edit, under a deadline that starts now."""
-        return EditHttp(self._session, self._limits)
+        return EditHttp(self._session, self._limits, self._room)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -87,9 +89,11 @@ class Client:
 class EditHttp:
     """``http`` of the ``call`` hook: sends, and releases every answer when it is left."""
 
-    def __init__(self, session: aiohttp.ClientSession, limits: LimitsConfig) -> None:
+    def __init__(self, session: aiohttp.ClientSession, limits: LimitsConfig, room: Room) -> None:
         self._session = session
         self._limits = limits
+        self._room = room
+        self._places: list[Place] = []
         self._deadline = asyncio.get_running_loop().time() + limits.total_timeout
         self._open: list[aiohttp.ClientResponse] = []
 
@@ -131,8 +135,7 @@ class EditHttp:
             return UpstreamResponse(
                 status=response.status, headers=headers, stream=_chunks(response)
             )
-        cap = self._limits.max_response_bytes if response.status < 300 else MAX_ERROR_BYTES
-        body = await _read(response, cap, self._limits.read_timeout)
+        body = await self._whole(response)
         response.release()
         # What comes next is done without a pause: finding, checking and wrapping the pictures.
         await turn(STEP_BYTES + len(body))
@@ -150,6 +153,22 @@ class EditHttp:
         # Whatever was not read to its end is cut, so that the provider can stop working.
         for response in self._open:
             response.close()
+        for place in self._places:
+            place.leave()
+
+    async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
+        """The body of an answer, or the beginning of an error's."""
+        cap = self._limits.max_response_bytes if response.status < 300 else MAX_ERROR_BYTES
+        if response.status >= 300 or not can_read_directly(response):
+            return await _read(response, cap)
+        size = response.content_length or 0
+        if size > cap:
+            raise _too_large()
+        self._places.append(await self._room.place(size))
+        try:
+            return await read_directly(response, self._limits.read_timeout)
+        except (aiohttp.ClientError, OSError) as error:
+            raise _translated(error) from error
 
 
 class _Payload(aiohttp.Payload):
@@ -179,14 +198,7 @@ def _headers(request: UpstreamRequest) -> dict[str, str]:
     return headers
 
 
-async def _read(response: aiohttp.ClientResponse, cap: int, patience: float) -> bytes:
-    if can_read_directly(response) and response.status < 300:
-        if (response.content_length or 0) > cap:
-            raise _too_large()
-        try:
-            return await read_directly(response, patience)
-        except (aiohttp.ClientError, OSError) as error:
-            raise _translated(error) from error
+async def _read(response: aiohttp.ClientResponse, cap: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
     async for piece in _chunks(response):
