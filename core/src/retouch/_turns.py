@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from weakref import WeakKeyDictionary
 
 #: Seconds of work after which large steps wait for the next turn.
 TURN_SECONDS = 0.004
@@ -28,7 +28,7 @@ class Turns:
     """The turns of one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self._end = 0.0
         self._waiting: deque[tuple[int, Callable[[], object]]] = deque()
 
@@ -49,7 +49,7 @@ class Turns:
 
     def _begin(self) -> None:
         self._end = time.monotonic() + TURN_SECONDS
-        self._loop.call_soon(self._next)
+        self.loop.call_soon(self._next)
 
     def _next(self) -> None:
         self._end = 0.0
@@ -62,15 +62,21 @@ class Turns:
             self._begin()
 
 
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary()
+class _Thread(threading.local):
+    """The turns of the loop that ran last in each thread."""
+
+    turns: Turns | None = None
+
+
+_thread = _Thread()
 
 
 def turns() -> Turns:
     """Those of the running loop."""
     loop = asyncio.get_running_loop()
-    found = _turns.get(loop)
-    if found is None:
-        found = _turns[loop] = Turns(loop)
+    found = _thread.turns
+    if found is None or found.loop is not loop:
+        found = _thread.turns = Turns(loop)
     return found
 
 
@@ -81,7 +87,7 @@ async def turn(size: int) -> None:
     mine = turns()
     if not mine.over():
         return
-    come: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    come: asyncio.Future[None] = mine.loop.create_future()
     mine.later(size, functools.partial(_wake, come))
     await come
 
