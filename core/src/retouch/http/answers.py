@@ -49,12 +49,13 @@ async def send_body(
     }
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in merged.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
-    for piece in body.chunks():
+    left = body.size
+    for piece in body.writes():
         for start in range(0, len(piece), SEND_BYTES):
             part = piece[start : start + SEND_BYTES]
+            left -= len(part)
             await turn(len(part))
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+            await send({"type": "http.response.body", "body": part, "more_body": left > 0})
 
 
 def result_body(outcome: Outcome, provider: str) -> Body:

@@ -180,7 +180,7 @@ class _Payload(aiohttp.Payload):
         self._size = body.size
 
     async def write(self, writer: aiohttp.abc.AbstractStreamWriter) -> None:
-        following = functools.partial(next, self._body.chunks(), None)
+        following = functools.partial(next, self._body.writes(), None)
         large = self._body.size > UNHURRIED_BYTES
         while (piece := await in_thread(following) if large else following()) is not None:
             # A fast receiver never makes the writer wait, and then everybody else would.
