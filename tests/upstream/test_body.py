@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from retouch.media.blob import CHUNK_SIZE, SPOOL_THRESHOLD, Blob, Spool, budget
-from retouch.upstream.body import Base64, Body, FilePart, JsonText, json_body, multipart_body
+from retouch.upstream.body import (
+    JOINED_BYTES,
+    Base64,
+    Body,
+    FilePart,
+    JsonText,
+    json_body,
+    multipart_body,
+)
 
 DATA = bytes(range(256)) * 3 + b"\r\n--not-a-boundary--\r\n"
 #: Two chunks of base64 and a rest that needs padding.
@@ -50,6 +58,16 @@ def test_a_body_knows_its_size_and_can_be_sent_twice() -> None:
 
 def test_an_empty_body() -> None:
     assert (Body().size, joined(Body()), Body().content_type) == (0, b"", None)
+
+
+def test_a_small_body_is_written_at_once_and_a_large_one_is_not_copied() -> None:
+    small = Body((b"ab", Blob(bytes(JOINED_BYTES - 3)), memoryview(b"c")))
+    assert list(small.writes()) == [b"ab" + bytes(JOINED_BYTES - 3) + b"c"]
+    picture = bytes(JOINED_BYTES)
+    large = Body((b"ab", Blob(picture), b"c"))
+    pieces = zip(large.writes(), (b"ab", picture, b"c"), strict=True)
+    assert all(piece is given for piece, given in pieces)
+    assert list(Body().writes()) == [b""]
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 4, CHUNK_SIZE - 1, CHUNK_SIZE, len(LARGE)])

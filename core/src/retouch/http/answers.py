@@ -40,7 +40,7 @@ async def send_error(send: Send, error: GatewayError, headers: dict[str, str]) -
 async def send_body(
     send: Send, status: int, body: Body, headers: dict[str, str] | None = None
 ) -> None:
-    """A body of known length, segment by segment."""
+    """A body of known length, which is not empty."""
     merged = {
         "content-type": body.content_type or "application/octet-stream",
         "content-length": str(body.size),
