@@ -18,20 +18,43 @@ PEERS = HERE / "peers"
 CLIENT_KEY = "rt-benchmark-key"
 UPSTREAM_KEY = "sk-upstream"
 
+#: An account, its lines in the configuration; ``%s`` is the upstream's answer.
+OPENAI = """
+provider = "openai"
+base_url = "{upstream}/%s/v1"
+api_key = { env = "BENCH_UPSTREAM_KEY" }
+"""
+#: Signed requests, as with real keys. The form's size is none that this model takes.
+BEDROCK = """
+provider = "bedrock"
+region = "us-west-2"
+endpoint_url = "{upstream}/2m.bedrock"
+access_key_id = { env = "BENCH_UPSTREAM_KEY" }
+secret_access_key = { env = "BENCH_UPSTREAM_KEY" }
+drop_params = true
+"""
+VERTEX = """
+provider = "vertex"
+project = "bench"
+base_url = "{upstream}/2m.vertex"
+access_token = { env = "BENCH_UPSTREAM_KEY" }
+"""
+
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """What a proxy is started with.
 
     :param folder: a new folder of its own.
     :param upstream: the port of the upstream.
-    :param accounts: retouch only: account name to provider and path of its base address.
+    :param accounts: retouch only: account name to its lines in the configuration, in which
+        ``{upstream}`` is the upstream's address.
     """
 
     folder: Path
     port: int
     upstream: int
     workers: int = 1
-    accounts: dict[str, tuple[str, str]] = {}
+    accounts: dict[str, str] = {}
 
 
 class Contestant(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,12 +105,11 @@ def _forwarder(setting: Setting) -> list[str | Path]:
 
 
 def _retouch(setting: Setting) -> list[str | Path]:
-    accounts = setting.accounts or {f"out-{name}": ("openai", f"{name}/v1") for name in ANSWERS}
+    accounts = setting.accounts or {f"out-{name}": OPENAI % name for name in ANSWERS}
+    address = f"http://127.0.0.1:{setting.upstream}"
     tables = [
-        f'[accounts.{name}]\nprovider = "{provider}"\n'
-        f'base_url = "http://127.0.0.1:{setting.upstream}/{path}"\n'
-        'api_key = { env = "BENCH_UPSTREAM_KEY" }\n'
-        for name, (provider, path) in accounts.items()
+        f"[accounts.{name}]\n" + lines.replace("{upstream}", address)
+        for name, lines in accounts.items()
     ]
     digest = hashlib.sha256(CLIENT_KEY.encode()).hexdigest()
     tables.append(f'[[keys]]\nname = "bench"\nsha256 = "{digest}"\n')

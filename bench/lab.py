@@ -66,7 +66,7 @@ class Lab:
         workers: int = 1,
         upstream: int | None = None,
         variables: dict[str, str] | None = None,
-        accounts: dict[str, tuple[str, str]] | None = None,
+        accounts: dict[str, str] | None = None,
     ) -> Iterator[Server]:
         """Run a proxy.
 
@@ -93,19 +93,18 @@ class Lab:
                 seconds=time.monotonic() - began,
             )
 
-    def entry(self, server: Server, shape: Shape, account: str | None = None) -> Entry:
-        """The edit of ``shape`` sent to ``server``, through another account if one is named."""
+    def entry(self, server: Server, shape: Shape, model: str | None = None) -> Entry:
+        """The edit of ``shape`` sent to ``server``, for another model if one is named."""
         contestant = server.contestant
         values = {"answer": shape.answer, "upstream": server.upstream}
-        model = contestant.model.format(**values) if account is None else f"{account}/{MODEL}"
         return Entry(
-            name=account or contestant.name,
+            name=contestant.name if model is None else model.partition("/")[0],
             server=server,
             shape=shape,
             port=server.port,
             path=contestant.path.format(**values),
             headers={name: text.format(**values) for name, text in contestant.headers.items()},
-            body=self._body(shape, model),
+            body=self._body(shape, model or contestant.model.format(**values)),
         )
 
     def direct(self, shape: Shape) -> Entry:

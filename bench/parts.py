@@ -10,17 +10,28 @@ from contextlib import ExitStack
 import msgspec
 
 from bench import load, memory, plugins, rounds
-from bench.contestants import LITELLM, NGINX, PORTKEY, RETOUCH, Contestant
+from bench.contestants import (
+    BEDROCK,
+    LITELLM,
+    NGINX,
+    OPENAI,
+    PORTKEY,
+    RETOUCH,
+    VERTEX,
+    Contestant,
+)
 from bench.lab import Entry, Lab, Server
 from bench.processes import StartFailed
 from bench.results import Results
 from bench.workloads import (
     ALONE,
     CONCURRENCY_CURVE,
+    JSON_MODELS,
     LARGE,
     MB,
     MEDIUM,
     MIB,
+    MODEL,
     PICTURE_4_MIB,
     SHAPES,
     SIXTEEN_PICTURES,
@@ -74,13 +85,14 @@ def cpu(run: Run) -> None:
 
 
 def base64(run: Run) -> None:
-    """The base64-in-JSON provider against OpenAI's form, in one gateway."""
-    accounts = {"form": ("openai", "2m/v1"), "base64": ("bench64", "2m.plain/edit")}
-    variables = plugins.install(run.lab, plugins.BASE64_PROVIDER)
-    with run.lab.start(RETOUCH, variables=variables, accounts=accounts) as server:
-        entries = [run.lab.entry(server, PICTURE_4_MIB, account=name) for name in accounts]
-        _alternate(run, "base64", entries)
-    _ratio(run, "base64", "base64", PICTURE_4_MIB, "base64", "form")
+    """The providers that take base64 in JSON against OpenAI's form, in one gateway."""
+    accounts = {"openai": OPENAI % "2m", "bedrock": BEDROCK, "vertex": VERTEX}
+    models = {"openai": MODEL, **JSON_MODELS}
+    with run.lab.start(RETOUCH, accounts=accounts) as server:
+        names = [f"{account}/{models[account]}" for account in accounts]
+        _alternate(run, "base64", [run.lab.entry(server, PICTURE_4_MIB, name) for name in names])
+    for name in JSON_MODELS:
+        _ratio(run, name, "base64", PICTURE_4_MIB, name, "openai")
 
 
 def latency(run: Run) -> None:

@@ -72,7 +72,7 @@ def base64_picture(size: int) -> str:
 
 
 def write_answers(folder: Path, sizes: dict[str, int]) -> None:
-    """What the upstream serves: ``NAME.json`` as OpenAI answers, ``NAME.plain.json`` as bench64."""
+    """What the upstream serves: ``NAME.json`` as OpenAI answers, others as their providers do."""
     for name, size in sizes.items():
         picture = base64_picture(size)
         answer = {
@@ -90,7 +90,13 @@ def write_answers(folder: Path, sizes: dict[str, int]) -> None:
             },
         }
         (folder / f"{name}.json").write_text(json.dumps(answer), "utf-8")
-        (folder / f"{name}.plain.json").write_text(json.dumps({"image": picture, "seed": 7}))
+        stability = {"seeds": [7], "finish_reasons": [None], "images": [picture]}
+        (folder / f"{name}.bedrock.json").write_text(json.dumps(stability), "utf-8")
+        part = {"inlineData": {"mimeType": "image/png", "data": picture}}
+        candidate = {"content": {"role": "model", "parts": [part]}, "finishReason": "STOP"}
+        (folder / f"{name}.vertex.json").write_text(
+            json.dumps({"candidates": [candidate]}), "utf-8"
+        )
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The two plugins of the benchmark, installed as any outside plugin would be."""
+"""The plugin of the benchmark, installed as any outside plugin would be."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bench.contestants import HERE
 from bench.lab import Lab
 from bench.processes import environment
 
-BASE64_PROVIDER, LOOP_MONITOR = "base64_provider", "loop_monitor"
+LOOP_MONITOR = "loop_monitor"
 #: As in loop_monitor: seconds between two points, and the two floats of each.
 INTERVAL = 0.002
 POINT = struct.Struct("=ff")
 
 
 def install(lab: Lab, name: str) -> dict[str, str]:
-    """Install one of the two; returns the variables that let the gateway find it.
+    """Install it; returns the variables that let the gateway find it.
 
     Nothing is fetched: the build backend is part of the development environment.
     """

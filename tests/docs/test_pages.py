@@ -14,6 +14,12 @@ import pytest
 
 import retouch
 from retouch import config, hookspecs, plugins, routing
+from retouch.http.intake_json import MAX_URL_CHARS
+from retouch.http.intake_multipart import MAX_FIELD_BYTES, MAX_FILE_BYTES, MAX_PARTS
+from retouch.http.protocol import MAX_HEADER_BYTES, MAX_HEADERS
+from retouch.media.blob import MEMORY_BUDGET, MIB, REQUEST_BUDGET
+from retouch.media.structure import MAX_PIXELS, MAX_SIDE
+from retouch.submission import MAX_EXTRA_HEADERS, MAX_IMAGES
 from tests.docs.blocks import ROOT, blocks
 
 
@@ -42,6 +48,19 @@ def test_every_key_is_documented_with_its_default(section: str, kind: type[msgsp
         assert row is not None, f"{section}.{field.name}"
         if isinstance(field.default, bool | int | float | str):
             assert msgspec.json.encode(field.default).decode() in row, row
+
+
+def test_the_fixed_limits_are_those_of_the_code() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text().replace("\n", " ")
+    for statement in (
+        f"at most {MAX_IMAGES} images, {MAX_FILE_BYTES // MIB} MiB each",
+        f"{MAX_PIXELS // 1_000_000} megapixels and {MAX_SIDE:,} pixels a side",
+        f"{MAX_PARTS} parts in a form and {MAX_FIELD_BYTES // 1024} KiB in a text field",
+        f"a `data:` URL of {MAX_URL_CHARS:,} characters; {MAX_EXTRA_HEADERS} extra headers",
+        f"{MAX_HEADERS} headers of a request, {MAX_HEADER_BYTES // 1024} KiB in all",
+        f"{REQUEST_BUDGET // MIB} MiB for one request and {MEMORY_BUDGET // MIB} MiB for a worker",
+    ):
+        assert statement in page
 
 
 @pytest.mark.parametrize("language", ["json"])
