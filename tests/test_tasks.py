@@ -4,10 +4,11 @@ import asyncio
 import gc
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from retouch._tasks import cancel, in_thread, spawn
+from retouch._tasks import cancel, in_thread, spawn, start_threads
 
 
 async def test_a_task_is_kept_until_it_ends() -> None:
@@ -118,3 +119,14 @@ async def test_cancelled_work_in_a_thread_is_waited_for() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended == [True]
+
+
+def test_started_threads_are_all_there_is() -> None:
+    with ThreadPoolExecutor(3, "started") as executor:
+        start_threads(executor, 3)
+        before = set(threading.enumerate())
+        assert sum(thread.name.startswith("started") for thread in before) == 3
+        together = threading.Barrier(3)
+        for future in [executor.submit(together.wait, 10) for _ in range(3)]:
+            future.result()
+        assert set(threading.enumerate()) <= before

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -186,6 +187,18 @@ def test_a_full_disk_is_said_to_be_one(opened: Door, monkeypatch: pytest.MonkeyP
     assert (reply.status, reply.error["code"]) == (503, "storage_full")
     assert reply.headers["x-should-retry"] == "true"
     assert "secret-path" not in reply.error["message"]
+
+
+def test_no_edit_starts_a_thread(opened: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even with files, which are written and closed in threads."""
+    monkeypatch.setattr(blob.budget, "limit", 0)
+    monkeypatch.setattr("retouch.http.intake_multipart.UNHURRIED_BYTES", 0)
+    before = set(threading.enumerate())
+    body, kind = encode(
+        text("model", "acc/plain"), text("prompt", "x"), file("image", PNG + bytes(4_000_000))
+    )
+    assert ask(opened, "POST", "/v1/images/edits", body, content_type=kind).status == 200
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_failure_of_ours_tells_nothing(opened: Door, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,18 @@
-"""Tasks that cannot be lost, and work that ends when the client leaves."""
+"""Tasks that cannot be lost, work that ends when the client leaves, and threads for both."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+#: Worker threads of a loop, as many as asyncio would allow itself.
+THREADS = min(32, (os.cpu_count() or 1) + 4)
 
 _running: set[asyncio.Task[Any]] = set()
 
@@ -27,6 +33,18 @@ async def in_thread(work: Callable[[], T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait([future])
         raise
+
+
+def start_threads(executor: ThreadPoolExecutor, count: int) -> None:
+    """Start ``count`` threads now, all that ``executor`` may have.
+
+    By itself it starts one when there is work for it, and whoever brings the work waits until
+    the thread runs: on a busy machine that held up the event loop for 80 ms.
+    """
+    everybody = threading.Barrier(count + 1)
+    for _ in range(count):
+        executor.submit(everybody.wait)
+    everybody.wait()
 
 
 async def cancel(task: asyncio.Task[Any]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import retouch
+from retouch._tasks import THREADS, start_threads
 from retouch.config import Config
 from retouch.errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound, Unavailable
 from retouch.http.access import Access
@@ -21,6 +24,7 @@ from retouch.http.auth import Keys
 from retouch.http.edits import EditEndpoint
 from retouch.http.info import InfoEndpoints
 from retouch.http.intake import ClientLeft
+from retouch.media.blob import closer
 from retouch.pipeline import Edits
 from retouch.routing import Routes
 from retouch.upstream.client import Client
@@ -44,6 +48,10 @@ def create_app(config: Config, routes: Routes) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
+        executor = ThreadPoolExecutor(THREADS, "retouch-worker")
+        start_threads(executor, THREADS)
+        asyncio.get_running_loop().set_default_executor(executor)
+        start_threads(closer, 1)
         client = Client(config.limits, f"retouch/{retouch.__version__}")
         endpoint = EditEndpoint(Edits(routes, client, config.limits.fan_out), keys, config.limits)
         info = InfoEndpoints(routes, keys)

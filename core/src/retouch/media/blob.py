@@ -292,11 +292,11 @@ def _free(fd: int, size: int) -> None:
     if size < SLOW_CLOSE:
         os.close(fd)
     else:
-        _closer.submit(os.close, fd)
+        closer.submit(os.close, fd)
 
 
-#: Closes large files; its thread starts with the first one.
-_closer = ThreadPoolExecutor(1, "retouch-close")
+#: Closes large files, in one thread.
+closer = ThreadPoolExecutor(1, "retouch-close")
 
 
 def _open_unlinked() -> int:
