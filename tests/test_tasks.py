@@ -5,6 +5,7 @@ import gc
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -130,3 +131,18 @@ def test_started_threads_are_all_there_is() -> None:
         for future in [executor.submit(together.wait, 10) for _ in range(3)]:
             future.result()
         assert set(threading.enumerate()) <= before
+
+
+def test_where_no_more_threads_may_start_nobody_waits_for_them() -> None:
+    class Short(ThreadPoolExecutor):
+        allowed = 2
+
+        def submit(self, *work: Any, **options: Any) -> Any:
+            self.allowed -= 1
+            if self.allowed < 0:
+                raise RuntimeError("can't start new thread")
+            return super().submit(*work, **options)
+
+    # Leaving it joins its threads.
+    with Short(3) as executor, pytest.raises(RuntimeError, match="new thread"):
+        start_threads(executor, 3)

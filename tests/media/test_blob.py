@@ -7,7 +7,9 @@ import hashlib
 import os
 import random
 import resource
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,6 +149,31 @@ class TestRoomInMemory:
             assert blobs(late) == [False, False]
         with Spool() as again:
             assert blobs(again) == [True, False]
+
+
+def test_a_budget_counts_in_every_thread() -> None:
+    whole = Budget(1000)
+    share = Budget(600, whole)
+    most = []
+
+    def take_and_give() -> None:
+        for _ in range(5000):
+            if share.take(300):
+                most.append(share.used)
+                share.give(300)
+
+    threads = [threading.Thread(target=take_and_give) for _ in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert (whole.used, share.used) == (0, 0)
+    assert max(most) <= 600
 
 
 def test_two_readers_at_once_do_not_disturb_each_other() -> None:

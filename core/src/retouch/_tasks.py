@@ -1,4 +1,4 @@
-"""Tasks that cannot be lost, work that ends when the client leaves, and threads for both."""
+"""Tasks that cannot be lost, work that ends when the client leaves, threads that have started."""
 
 from __future__ import annotations
 
@@ -40,10 +40,17 @@ def start_threads(executor: ThreadPoolExecutor, count: int) -> None:
 
     By itself it starts one when there is work for it, and whoever brings the work waits until
     the thread runs: on a busy machine that held up the event loop for 80 ms.
+
+    :raises RuntimeError: when the system allows no more threads.
     """
     everybody = threading.Barrier(count + 1)
-    for _ in range(count):
-        executor.submit(everybody.wait)
+    try:
+        for _ in range(count):
+            executor.submit(everybody.wait)
+    except RuntimeError:
+        # Those that did start would wait for the others for ever, and the program for them.
+        everybody.abort()
+        raise
     everybody.wait()
 
 

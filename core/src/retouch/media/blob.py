@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -20,7 +21,7 @@ MIB = 1024 * 1024
 SPOOL_THRESHOLD = 256 * 1024
 #: Above, it is in memory while all such blobs of the process together stay below this: a file
 #: costs two more copies, but large pictures must not cost memory without bound.
-MEMORY_BUDGET = 96 * MIB
+MEMORY_BUDGET = 112 * MIB
 #: The same for the blobs of one request.
 REQUEST_BUDGET = 32 * MIB
 #: Spooled blobs are read in pieces of this size.
@@ -40,6 +41,8 @@ SMALL_WRITE = 4096
 class Budget:
     """Counts the bytes of blobs that are in memory though they could be in files.
 
+    In any thread: what goes to a file is given back by the one that wrote it.
+
     :param whole: what this is a part of; its limit holds as well.
     """
 
@@ -47,21 +50,25 @@ class Budget:
         self.limit = limit
         self.used = 0
         self._whole = whole
+        # Reentrant: a blob that is collected meanwhile gives back what it had.
+        self._lock = threading.RLock()
 
     def take(self, size: int) -> bool:
         """Whether ``size`` more bytes fit; if so they count until they are given back."""
-        if self.used + size > self.limit:
-            return False
-        if self._whole is not None and not self._whole.take(size):
-            return False
-        self.used += size
-        return True
+        with self._lock:
+            if self.used + size > self.limit:
+                return False
+            if self._whole is not None and not self._whole.take(size):
+                return False
+            self.used += size
+            return True
 
     def give(self, size: int) -> None:
         """Bytes that ``take`` granted are free again."""
-        self.used -= size
-        if self._whole is not None:
-            self._whole.give(size)
+        with self._lock:
+            self.used -= size
+            if self._whole is not None:
+                self._whole.give(size)
 
 
 #: The one budget of this process.

@@ -10,9 +10,9 @@ import asyncio
 from collections import deque
 
 #: Bytes of answers that are read and translated at the same time.
-ROOM_BYTES = 32 * 1024 * 1024
+ROOM_BYTES = 16 * 1024 * 1024
 #: Seconds for which an answer counts at most: a slow provider does not hold up the others.
-PATIENCE_SECONDS = 0.25
+PATIENCE_SECONDS = 0.1
 
 
 class Room:
