@@ -182,7 +182,7 @@ def workers(run: Run) -> None:
 def stall(run: Run) -> None:
     """How late the event loop runs under each of the loads; the figure is the worst of them."""
     samples = run.lab.new_folder()
-    variables = plugins.install(run.lab, plugins.LOOP_MONITOR)
+    variables = plugins.install(run.lab)
     variables["BENCH_LOOP_MONITOR"] = str(samples)
     with run.lab.start(RETOUCH, variables=variables) as server:
         rounds.warm(run.lab, run.lab.entry(server, MEDIUM))

@@ -13,13 +13,12 @@ from bench.contestants import HERE
 from bench.lab import Lab
 from bench.processes import environment
 
-LOOP_MONITOR = "loop_monitor"
 #: As in loop_monitor: seconds between two points, and the two floats of each.
 INTERVAL = 0.002
 POINT = struct.Struct("=ff")
 
 
-def install(lab: Lab, name: str) -> dict[str, str]:
+def install(lab: Lab) -> dict[str, str]:
     """Install it; returns the variables that let the gateway find it.
 
     Nothing is fetched: the build backend is part of the development environment.
@@ -27,7 +26,7 @@ def install(lab: Lab, name: str) -> dict[str, str]:
     target = lab.new_folder()
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--no-index", "--no-deps", "--no-build-isolation", "--target", str(target)]
-    command.append(str(HERE / name))
+    command.append(str(HERE / "loop_monitor"))
     subprocess.run(command, env=environment(), check=True, stdin=subprocess.DEVNULL)
     return {"PYTHONPATH": str(target)}
 
